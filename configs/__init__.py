@@ -1,0 +1,1 @@
+"""WHAT to run: scenarios, sweeps and the tables they name."""

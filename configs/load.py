@@ -1,0 +1,326 @@
+"""Configuration files: YAML in, one checked `Config` out, or one message that says what is wrong.
+
+A file holds `extends` (another file, relative to this one), `name` (default: the file's stem),
+`scenario` and `sweep`. A file's mappings are merged into those of the file that it extends; its
+lists and scalars replace what was there. Everything is checked here, before anything is computed.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from configs import yaml_text
+from configs.age_sex_table import AgeSexTable, shipped_tables
+from configs.dotted import Location, PathError, expand, nearest, place_of, with_value
+from configs.messages import ConfigError, Problem, ProblemsError, problems_of, report, value
+from configs.record import Record
+from configs.scenario import Scenario
+from configs.sweep import Config, Sweep, with_checked_axes
+
+__all__ = ["Config", "ConfigError", "digest", "dump", "load"]
+
+OVERRIDE = "--set"
+SUFFIXES = (".yaml", ".yml")
+Origins = dict[Location, "Source"]
+
+
+class Source(NamedTuple):
+    """Where a value was given: its name in messages, where its relative paths start, its rank.
+
+    What a source of a higher rank gives replaces what one of a lower rank gave.
+    """
+
+    shown: str
+    folder: Path
+    rank: int
+
+
+class _Document(NamedTuple):
+    """What some files say together, and which of them said it."""
+
+    tree: Any
+    origins: Origins
+
+    def source_of(self, location: Location) -> Source:
+        """Return who gave what lies at a location, or else the nearest thing around it.
+
+        Of those that gave parts of it, the one with the last word.
+        """
+        within = [
+            source for inner, source in self.origins.items() if inner[: len(location)] == location
+        ]
+        if within:
+            return max(within, key=lambda source: source.rank)
+        while location not in self.origins:
+            location = location[:-1]
+        return self.origins[location]
+
+
+def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration file and everything it extends, and check all of it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        YAML file.
+    overrides : sequence of str
+        `dotted.field=value` each, as `--set` gives them: a field of the scenario (`scenario.`
+        may stand before it) or of the sweep (`sweep.paths=10`); the value is YAML. `*` stands
+        for every name of a mapping. Relative paths in values start at the working directory.
+
+    Returns
+    -------
+    Config
+        Self-contained: tables by their contents, axes by the values of their fields.
+
+    Raises
+    ------
+    ConfigError
+        The message names file, field, what was expected, what came, and the remedy.
+    """
+    document = _read_chain(Path(path), ())
+    tree = {"name": Path(path).stem, **document.tree}
+    document = document._replace(tree=tree)
+    for override in overrides:
+        document = _overridden(document, override)
+    document = _with_table_paths(document)
+    try:
+        # As JSON, so that text is not taken for a number, nor true for 1.
+        config = Config.model_validate_json(json.dumps(document.tree), strict=True)
+        return with_checked_axes(config)
+    except ValidationError as error:
+        problems: Sequence[Problem] = problems_of(error, partial(place_of, Config))
+    except ProblemsError as error:
+        problems = error.problems
+    raise ConfigError(report(problems, lambda location: document.source_of(location).shown))
+
+
+def dump(config: Config) -> str:
+    """Return a configuration as YAML that `load` reads back to the same configuration."""
+    return yaml_text.write(config.model_dump(mode="json"))
+
+
+def digest(config: Config, seed: int) -> str:
+    """Return the hash that names the cause of a run's numbers.
+
+    It is the SHA-256 of the scenario and the sweep (its own seed aside), the seed and huzhu's
+    version, as JSON without white space and with fields in alphabetical order. The order of named
+    classes and of axes counts: the first plan is the default, points are numbered by the axes'
+    order, and draws are addressed by the classes' order. Tables count by content; the name of the
+    configuration, comments and `extends` do not count.
+
+    Parameters
+    ----------
+    config : Config
+        A checked configuration.
+    seed : int
+        Seed of the run, 0 to 2**64 - 1.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    sweep = {name: v for name, v in _canonical(config.sweep).items() if name != "seed"}
+    cause = {
+        "scenario": _canonical(config.scenario),
+        "sweep": sweep,
+        "seed": seed,
+        "version": _version(),
+    }
+    text = json.dumps(cause, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _version() -> str:
+    try:
+        return version("huzhu")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def _canonical(node: Any) -> Any:
+    """Return a form that is equal for equal configurations, whatever the order of their fields."""
+    if isinstance(node, Record):
+        return {name: _canonical(getattr(node, name)) for name in type(node).model_fields}
+    if isinstance(node, Mapping):
+        return [[name, _canonical(item)] for name, item in node.items()]
+    if isinstance(node, tuple | list):
+        return [_canonical(item) for item in node]
+    if isinstance(node, float):
+        return node + 0.0  # -0.0 is 0.0
+    return node.isoformat() if isinstance(node, date) else node
+
+
+def _read_chain(path: Path, chain: tuple[Path, ...]) -> _Document:
+    """Read a file into what it extends; `chain` holds the files that extend this one."""
+    tree = _read(path)
+    source = Source(str(path), path.parent, -len(chain))
+    base_name = tree.pop("extends", None)
+    own = _Document(tree, dict.fromkeys(_locations(tree, ()), source))
+    if base_name is None:
+        return own
+    if not isinstance(base_name, str):
+        raise ConfigError(f"{path}: extends: expected the path of one file, got {value(base_name)}")
+    base = Path(os.path.normpath(path.parent / base_name))
+    seen = (*chain, path)
+    if os.path.realpath(base) in [os.path.realpath(file) for file in seen]:
+        circle = " -> ".join(str(file) for file in (*seen, base))
+        raise ConfigError(
+            f"{path}: extends: expected files that do not extend one another in a circle, "
+            f"got {circle}"
+        )
+    if not os.path.isfile(base):  # unlike Path's, it takes names of any length
+        raise ConfigError(
+            f"{path}: extends: expected an existing file, got {base_name!r}{_beside(base)}"
+        )
+    below = _read_chain(base, seen)
+    below.tree.pop("name", None)  # a name is its own file's
+    return _merged(below, own)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the mapping that a file holds."""
+    if os.path.isdir(path):
+        raise ConfigError(f"{path}: expected a YAML file, got a folder{_beside(path / '_')}")
+    if not os.path.exists(path):
+        raise ConfigError(f"{path}: expected an existing file, got no such file{_beside(path)}")
+    try:
+        tree = yaml_text.parse(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: expected UTF-8 text, got the byte {error.object[error.start]:#04x} at "
+            f"position {error.start}; save the file as UTF-8"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a readable file, got: {error.strerror}") from None
+    except yaml_text.TextError as error:
+        raise ConfigError(f"{path} line {error.line}: {error}") from None
+    if not isinstance(tree, dict):
+        came = "an empty file" if tree is None else value(tree)
+        raise ConfigError(
+            f"{path}: expected a mapping with extends, name, scenario, sweep, got {came}"
+        )
+    return tree
+
+
+def _beside(path: Path) -> str:
+    """Return a remedy: the YAML files where this one was looked for, the nearest first."""
+    folder = path.parent
+    try:
+        files = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIXES))
+    except OSError as error:
+        return f"; cannot look into the folder {str(folder)!r}: {error.strerror}"
+    near = nearest(path.stem, [Path(file).stem for file in files])
+    file = next((file for file in files if Path(file).stem == near), None)
+    hint = f"did you mean {folder / file}? " if file else ""
+    if not files:
+        return f"; there are no YAML files in {str(folder)!r}"
+    return f"; {hint}YAML files there: {', '.join(files[:10])}{', …' if len(files) > 10 else ''}"
+
+
+def _merged(below: _Document, above: _Document) -> _Document:
+    """Return one document over another: mappings merged, all else replaced."""
+    origins = dict(below.origins)
+
+    def merge(low: Any, high: Any, location: Location) -> Any:
+        if not (isinstance(low, dict) and isinstance(high, dict)):
+            return high
+        fields = {
+            name: merge(low[name], high[name], (*location, name)) if name in low else high[name]
+            for name in high
+        }
+        return {**low, **fields}
+
+    return _Document(merge(below.tree, above.tree, ()), {**origins, **above.origins})
+
+
+def _locations(tree: Any, location: Location) -> Iterator[Location]:
+    """Yield the locations of all mappings and of what they hold."""
+    yield location
+    if isinstance(tree, Mapping):
+        for name, item in tree.items():
+            yield from _locations(item, (*location, name))
+
+
+def _overridden(document: _Document, override: str) -> _Document:
+    """Return the document with one `dotted.field=value` set."""
+    path, sign, text = override.partition("=")
+    if not sign or not path.strip():
+        raise ConfigError(f"{OVERRIDE}: expected dotted.field=value, got {override!r}")
+    try:
+        setting = yaml_text.parse(text)
+    except yaml_text.TextError as error:
+        raise ConfigError(f"{OVERRIDE}: {path}: {error}") from None
+    tree, origins = document.tree, dict(document.origins)
+    source = Source(OVERRIDE, Path(), 1)
+    try:
+        locations = _override_locations(tree, path.strip())
+    except PathError as error:
+        raise ConfigError(f"{OVERRIDE}: {error}") from None
+    for location in locations:
+        tree = _set(tree, location, setting)
+        for inner in _locations(setting, location):
+            origins[inner] = source
+    return _Document(tree, origins)
+
+
+def _override_locations(tree: Mapping[str, Any], path: str) -> tuple[Location, ...]:
+    """Return the locations in a document that an override's path names."""
+    if path.startswith("sweep.axes."):
+        return (("sweep", "axes", path.removeprefix("sweep.axes.")),)
+    model, section = (Sweep, "sweep") if path.startswith("sweep.") else (Scenario, "scenario")
+    found = expand(model, _section(tree, section), path.removeprefix(f"{section}."))
+    return tuple((section, *location) for location in found)
+
+
+def _section(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = tree.get(name)
+    return section if isinstance(section, Mapping) else {}
+
+
+def _set(tree: dict[str, Any], location: Location, setting: Any) -> dict[str, Any]:
+    section, *inner = location
+    model = Sweep if section == "sweep" else Scenario
+    changed = with_value(model, _section(tree, str(section)), tuple(inner), setting)
+    return {**tree, str(section): changed}
+
+
+def _with_table_paths(document: _Document) -> _Document:
+    """Make the paths of CSV tables relative to the working directory instead of to their file."""
+    tree = document.tree
+    for location in _locations(_section(tree, "scenario"), ("scenario",)):
+        place = place_of(Config, location)
+        if place is not None and place.kind is AgeSexTable:
+            source = document.source_of(location)
+            tree = _set(tree, location, _from_folder(_at(tree, location), source.folder))
+    axes = _section(_section(tree, "sweep"), "axes")
+    for path, settings in axes.items():
+        place = place_of(Scenario, path.split("."))
+        if place is not None and place.kind is AgeSexTable and isinstance(settings, list):
+            location = ("sweep", "axes", path)
+            folder = document.source_of(location).folder
+            tree = _set(tree, location, [_from_folder(setting, folder) for setting in settings])
+    return document._replace(tree=tree)
+
+
+def _at(tree: Any, location: Location) -> Any:
+    for step in location:
+        tree = tree[step]
+    return tree
+
+
+def _from_folder(setting: Any, folder: Path) -> Any:
+    """Return a table's path from its file's folder; a shipped name and anything else as it is."""
+    if not isinstance(setting, str) or setting in shipped_tables():
+        return setting
+    path = folder / setting
+    return str(path) if os.path.exists(path) else setting

@@ -1,0 +1,238 @@
+"""Error messages: which file, which field, what was expected, what came, what to do.
+
+Every message has the form `FILE: FIELD: expected …, got …; remedy`, one line for each of the
+first three problems. The words come from the fields' own declarations.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple, get_origin
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, PydanticUndefined
+
+from configs.age_sex_table import AgeSexTable
+from configs.dotted import Location, Place, choices, nearest, shown
+from configs.record import Record
+
+MAX_PROBLEMS = 3
+MAX_VALUE_LENGTH = 60
+_BOUND_WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+_BOUND_ERRORS = {
+    "greater_than",
+    "greater_than_equal",
+    "less_than",
+    "less_than_equal",
+    "finite_number",
+}
+_LENGTH_ERRORS = {"too_short", "too_long", "string_too_short", "string_too_long"}
+_KINDS = {
+    float: "a number",
+    int: "a whole number",
+    bool: "true or false",
+    str: "text",
+    date: "a date such as 2018-10-16",
+    dict: "a mapping of names",
+    tuple: "a list",
+    AgeSexTable: "the name of a table or the path of a CSV file",
+}
+_FIELD_FIRST = re.compile(r"^([^\s:]+): (.*)$", re.DOTALL)
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; str() says which file and field, why, and the remedy."""
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong: where, and what was expected and came."""
+
+    location: Location
+    text: str
+
+    def line(self, file: str) -> str:
+        """Return the line of a message."""
+        where = f"{shown(self.location)}: " if self.location else ""
+        return _printable(f"{file}: {where}{self.text}")
+
+
+class ProblemsError(Exception):
+    """Problems whose files are not known here; `configs.load` adds them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(report(problems, lambda _: "configuration"))
+        self.problems = tuple(problems)
+
+
+def report(problems: Sequence[Problem], file_of: Callable[[Location], str]) -> str:
+    """Return the message for some problems: a line each for the first three, then how many more.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        At least one.
+    file_of : callable
+        Name of the file that gave what lies at a location.
+    """
+    lines = [problem.line(file_of(problem.location)) for problem in problems[:MAX_PROBLEMS]]
+    if len(problems) > MAX_PROBLEMS:
+        lines.append(f"and {len(problems) - MAX_PROBLEMS} more")
+    return "\n".join(lines)
+
+
+def problems_of(
+    error: ValidationError, place_at: Callable[[Location], Place | None]
+) -> tuple[Problem, ...]:
+    """Return Pydantic's complaints in our words, in its order.
+
+    Parameters
+    ----------
+    error : ValidationError
+        What Pydantic says.
+    place_at : callable
+        What is declared at a location of the error.
+
+    Returns
+    -------
+    tuple of Problem
+        At least one.
+    """
+    details = error.errors(include_url=False)
+    return tuple(
+        problem
+        for detail in details
+        if not _follows(detail, details)
+        for problem in _problems(detail, place_at)
+    )
+
+
+def _follows(detail: ErrorDetails, others: Sequence[ErrorDetails]) -> bool:
+    """Whether a list only seems short because Pydantic left out its bad entries."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in others
+    )
+
+
+def _problems(detail: ErrorDetails, place_at: Callable[[Location], Place | None]) -> list[Problem]:
+    location = tuple(step for step in detail["loc"] if step != "[key]")
+    if detail["type"] == "value_error":
+        return [_own_words(location, text) for text in str(detail["ctx"]["error"]).split("\n")]
+    if detail["type"] == "extra_forbidden":
+        return [Problem(location, _unknown(str(location[-1]), place_at(location[:-1])))]
+    place = place_at(location)
+    if place is None:
+        return [Problem(location, f"{detail['msg']}, got {value(detail['input'])}")]
+    return [Problem(location, _sentence(detail, place) + _help(place))]
+
+
+def _own_words(location: Location, text: str) -> Problem:
+    """Take apart what a validator of ours says: `expected …`, or `field.within: expected …`."""
+    match = _FIELD_FIRST.match(text)
+    if match and not text.startswith("expected") and match[2].startswith("expected"):
+        return Problem((*location, *_steps(match[1])), match[2])
+    return Problem(location, text)
+
+
+def _steps(text: str) -> Location:
+    parts = re.findall(r"[^.\[\]]+|\[\d+\]", text)
+    return tuple(int(part[1:-1]) if part.startswith("[") else part for part in parts)
+
+
+def _unknown(name: str, place: Place | None) -> str:
+    known = list(place.kind.model_fields) if place else []
+    near = nearest(name, known)
+    remedy = f"did you mean {near}?" if near else f"known fields: {', '.join(known)}"
+    return f"expected a known field, got {name!r}; {remedy}"
+
+
+def _sentence(detail: ErrorDetails, place: Place) -> str:
+    kind, came = detail["type"], detail["input"]
+    if kind == "missing":
+        return f"expected {expectation(place)}, got nothing"
+    if kind in _BOUND_ERRORS:
+        return f"expected {_bounds(place)}, got {value(came)}"
+    if kind in _LENGTH_ERRORS:
+        length = detail["ctx"].get("actual_length", len(came) if hasattr(came, "__len__") else 0)
+        return f"expected {_length(place)}, got {length}"
+    near = nearest(came, map(str, choices(place.kind))) if isinstance(came, str) else None
+    return f"expected {expectation(place)}, got {value(came)}{_remedy(place, came, near)}"
+
+
+def _remedy(place: Place, came: Any, near: str | None) -> str:
+    if near:
+        return f"; did you mean {near}?"
+    if place.kind is int and isinstance(came, float) and came.is_integer():
+        return f"; write {int(came)}"
+    if place.kind in (int, float) and isinstance(came, str):
+        return "; write a number without quotes, unit or % sign"
+    if place.kind is bool and str(came).lower() in ("yes", "no", "on", "off"):
+        return "; write true or false"
+    return ""
+
+
+def expectation(place: Place) -> str:
+    """Return what a place takes: `a number, at least 0 and below 1`, `one of …`, … or null."""
+    allowed = choices(place.kind)
+    if allowed:
+        text = f"one of {', '.join(map(str, allowed))}"
+    elif place.kind in _KINDS:
+        text = _KINDS[place.kind]
+    else:
+        text = _KINDS.get(get_origin(place.kind), "a mapping")
+    limits = _bounds(place)
+    text = f"{text}, {limits}" if limits else text
+    return f"{text}, or null" if place.nullable else text
+
+
+def _bounds(place: Place) -> str:
+    words = [
+        f"{word} {_number(place.bounds[name])}"
+        for name, word in _BOUND_WORDS.items()
+        if name in place.bounds
+    ]
+    return " and ".join(words) or ("a finite number" if place.kind is float else "")
+
+
+def _length(place: Place) -> str:
+    bounds = place.bounds
+    of = "characters" if place.kind is str else "entry" if 1 in bounds.values() else "entries"
+    words = [
+        f"{word} {bounds[name]}"
+        for name, word in (("min_length", "at least"), ("max_length", "at most"))
+        if name in bounds
+    ]
+    return f"{' and '.join(words)} {of}"
+
+
+def _help(place: Place) -> str:
+    """Return what the field at a place means, its unit and its default, in brackets."""
+    field = place.field
+    if field is None or not field.description:
+        return ""
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, Mapping) else {}
+    parts = [field.description]
+    if extra.get("unit"):
+        parts.append(f"unit: {extra['unit']}")
+    if field.default is not PydanticUndefined and field.default not in ((), ""):
+        parts.append(f"default: {value(field.default)}")
+    return f" ({'; '.join(parts)})"
+
+
+def value(came: Any) -> str:
+    """Return a value as YAML writes it, in brief."""
+    if isinstance(came, Record):
+        came = came.model_dump(mode="json")
+    text = json.dumps(came, ensure_ascii=False, default=str)
+    text = repr(came) if isinstance(came, str) else _printable(text)
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
+
+
+def _number(bound: float) -> str:
+    return f"{bound:_}" if isinstance(bound, int) and bound > 9999 else f"{bound:.12g}"
+
+
+def _printable(text: str) -> str:
+    """Return text on one line: what cannot be printed is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,138 @@
+"""YAML as the configuration uses it: version 1.2's plain scalars, each key once.
+
+PyYAML follows YAML 1.1, where `no` is false, `1e-3` is text and `010` is eight; editors and the
+JSON Schema follow 1.2, and so does this module. Digits may be grouped: `100_000_000`.
+"""
+
+import re
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+_INT = re.compile(r"^(?:[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+)$")
+_FLOAT = re.compile(
+    r"^(?:[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
+_PLAIN = (
+    ("bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF"),
+    ("int", _INT, "-+0123456789"),
+    ("float", _FLOAT, "-+.0123456789"),
+    ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
+    ("merge", re.compile(r"^<<$"), "<"),
+)
+
+
+class TextError(ValueError):
+    """Text that is not YAML as we use it; `line` counts from 1."""
+
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(text)
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, and keys that are not text."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except TextError:
+            raise
+        except (ValueError, KeyError):  # a tag that does not fit, or digits without end
+            line, kind = node.start_mark.line + 1, node.tag.rpartition(":")[2]
+            raise TextError(line, f"expected a value of type {kind}, got another") from None
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        first: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if key.tag != "tag:yaml.org,2002:str":
+                name = key.value if isinstance(key, yaml.ScalarNode) else "a mapping or a list"
+                raise TextError(line, f"expected text as a key, got {name} (put it in quotes)")
+            if key.value in first:
+                raise TextError(
+                    line,
+                    f"expected each key once, got {key.value!r} again "
+                    f"(first in line {first[key.value]})",
+                )
+            first[key.value] = line
+        return super().construct_mapping(node, deep=deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what YAML 1.1 or 1.2 would read as anything but text."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # Left bare or in single quotes, these breaks would read back as a line feed.
+    style = '"' if any(mark in text for mark in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = loader.construct_scalar(node).replace("_", "")
+    return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+
+
+_Loader.yaml_implicit_resolvers = {}
+_Loader.yaml_constructors = {
+    tag: constructor
+    for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None
+    or tag.rpartition(":")[2] in ("null", "bool", "int", "float", "str", "seq", "map")
+}
+for _tag, _pattern, _first in _PLAIN:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, list(_first))
+for _tag, _pattern, _first in _PLAIN[1:3]:
+    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, list(_first))
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+_Dumper.add_representer(str, _text)
+
+
+def parse(text: str) -> Any:
+    """Return what YAML text says: mappings, lists, text, numbers, booleans, None.
+
+    Raises
+    ------
+    TextError
+        The text is not YAML, or holds a key twice, a key that is not text, or a tag.
+    """
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        return None if node is None else loader.construct_object(node, deep=True)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise TextError(mark.line + 1 if mark else 1, _syntax(error)) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        text = f"expected YAML, got the character {chr(error.character)!r}"
+        raise TextError(line, text) from None
+    except RecursionError:
+        raise TextError(1, "expected YAML, got mappings nested too deeply") from None
+
+
+def _syntax(error: yaml.MarkedYAMLError) -> str:
+    problem = error.problem or error.context or "text that is not YAML"
+    remedy = " (indent with spaces)" if "\\t" in problem else ""
+    context = f" {error.context}" if error.context and error.problem else ""
+    return f"expected YAML, but {problem}{context}{remedy}"
+
+
+def write(data: Any) -> str:
+    """Return mappings, lists and scalars as YAML text that `parse` reads back unchanged."""
+    return yaml.dump(
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+        default_flow_style=None,
+    )

@@ -1,0 +1,248 @@
+"""`huzhu`: arguments, messages, exit statuses, and nothing else.
+
+Imports of weight stand inside the commands, so that `huzhu --help` answers at once and a worker,
+which imports this module as the program's main one, does not pay for them.
+
+Exit status: 0 done; 1 internal failure; 2 bad input; 130 stopped by Ctrl-C; 143 by SIGTERM.
+"""
+
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from flows.plan import Plan
+    from results.query import Format
+    from results.run import Run
+
+STARTED: Final = time.time()
+RESULTS_DIR: Final = "results/runs"
+FORMATS: Final = ("table", "csv", "json", "parquet")
+BAD_INPUT: Final = 2
+INTERRUPTED: Final = 128 + signal.SIGINT
+TERMINATED: Final = 128 + signal.SIGTERM
+EXAMPLE: Final = "select point, avg(members_end) as members_end from paths group by point"
+
+results_option = click.option(
+    "--results",
+    "results_dir",
+    metavar="DIR",
+    default=RESULTS_DIR,
+    show_default=True,
+    help="Folder of the run folders.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def huzhu() -> None:
+    """Simulate mutual-aid pools: claims, shares, membership and closure."""
+
+
+@huzhu.command()
+@click.argument("config")
+@results_option
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="In place of the file's seed.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="In place of a value of the file, by its dotted path; may be repeated.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes; one a core without it.")
+def run(
+    config: str, results_dir: str, seed: int | None, overrides: tuple[str, ...], workers: int | None
+) -> None:
+    """Run the sweep of the file CONFIG; the last line printed is the run's folder.
+
+    What is there already is not computed again: a run that was stopped goes on.
+    """
+    from flows import plan, screen
+    from results.run import open_run
+    from results.store import check_writable
+
+    planned = plan.plan(config, results_dir, seed, overrides)
+    if planned.is_complete():
+        screen.say("The run is there; nothing is left to compute.")
+        _tell(planned.folder)
+        return
+    check_writable(results_dir)
+    screen.say(_intention(planned))
+    from flows.launch import launch
+
+    with screen.progress() as show:
+        done = launch(config, results_dir, seed, overrides, workers, show=show, started=STARTED)
+    kernels = open_run(done.folder).manifest.kernel_seconds
+    _tell(done.folder, screen.account(time.time() - STARTED, kernels, done.workers))
+
+
+def _intention(planned: "Plan") -> str:
+    """Return what a run is going to compute, in a line."""
+    manifest = planned.store.read_manifest()
+    paths = f"{planned.paths} paths in {len(planned.shards)} shards"
+    if manifest is None:
+        return f"{planned.folder}: {paths}"
+    return f"{planned.folder} is there; {len(planned.missing())} of its shards ({paths}) to compute"
+
+
+def _tell(folder: Path, *lines: str) -> None:
+    """Print what came out of a run, and its folder last."""
+    from results.picture import PICTURE_NAME
+    from results.run import open_run
+    from results.table import show_run
+
+    click.echo(show_run(open_run(folder), _width()))
+    for line in lines:
+        click.echo(line)
+    click.echo(f"Picture: {folder / PICTURE_NAME}.png")
+    click.echo(f'Ask it: huzhu query {folder} "{EXAMPLE}"')
+    click.echo(folder)
+
+
+@huzhu.command()
+@click.argument("run")
+@click.argument("sql")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="table without --output.")
+@click.option("--output", metavar="FILE", help="Write there; its ending tells the format.")
+@results_option
+def query(run: str, sql: str, form: "Format | None", output: str | None, results_dir: str) -> None:
+    """Ask a run in SQL: its tables are points, paths, periods and summary.
+
+    RUN is a run folder, or the beginning of its name in the results folder.
+    """
+    from results import query as asking
+
+    opened = _opened(run, results_dir)
+    if output is not None:
+        asking.save_query(opened, sql, output, form or _format_of(output))
+        return
+    answer = asking.query(opened, sql, form or "table", _width())
+    click.echo(answer, nl=False)
+
+
+def _format_of(file: str) -> "Format":
+    """Return the format that a file's ending stands for: text where it stands for none."""
+    formats: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
+    return formats.get(Path(file).suffix, "table")
+
+
+@huzhu.command(name="list")
+@results_option
+def list_(results_dir: str) -> None:
+    """List the runs, the oldest first."""
+    from results.run import list_runs
+    from results.table import show_runs
+
+    click.echo(show_runs(list_runs(results_dir), _width()), nl=False)
+
+
+@huzhu.command()
+@click.argument("run")
+@results_option
+def show(run: str, results_dir: str) -> None:
+    """Show what came out of a run, a row a point."""
+    from results.table import show_run
+
+    click.echo(show_run(_opened(run, results_dir), _width()), nl=False)
+
+
+@huzhu.command()
+@click.option("--output", metavar="FILE", help="Write there.")
+def schema(output: str | None) -> None:
+    """Print the JSON Schema of configuration files, with which editors complete them."""
+    import json
+
+    from configs.json_schema import json_schema
+
+    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    from results.atomic import write_whole
+
+    write_whole(Path(output), text.encode())
+
+
+@huzhu.command()
+def warmup() -> None:
+    """Compile everything a run needs, ahead of the first run."""
+    from flows.warmup import compile_kernels
+
+    click.echo(f"Kernels ready in {compile_kernels():.1f} s.")
+
+
+@huzhu.command()
+def version() -> None:
+    """Print the version."""
+    from flows.plan import version_of
+
+    click.echo(version_of("huzhu"))
+
+
+def _opened(run: str, results_dir: str) -> "Run":
+    """Open a run by its folder, or by the beginning of its folder's name."""
+    from results.run import RunError, open_run
+
+    named = sorted(path for path in Path(results_dir).glob("*") if path.name.startswith(run))
+    if Path(run).is_dir() or not named:
+        return open_run(run)
+    if len(named) > 1:
+        names = ", ".join(path.name for path in named)
+        raise RunError(f"{run}: the beginning of more than one run ({names}); give more of it")
+    return open_run(named[0])
+
+
+def _width() -> int:
+    """Return the characters that a line of output may have."""
+    return shutil.get_terminal_size((120, 24)).columns
+
+
+def _terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
+    """End by way of the exception, so that everything started is ended too."""
+    raise SystemExit(TERMINATED)
+
+
+def _status_of(error: Exception) -> int:
+    """Report an error, and return the exit status it stands for."""
+    import traceback
+
+    from configs.load import ConfigError
+    from results.atomic import StoreError
+    from results.run import RunError
+
+    if isinstance(error, ConfigError | RunError | StoreError):
+        click.echo(f"huzhu: {error}", err=True)
+        return BAD_INPUT
+    click.echo("".join(traceback.format_exception(error)), err=True)
+    click.echo(f"huzhu: internal failure: {error}", err=True)
+    return 1
+
+
+def _status() -> int:
+    """Carry out the command line, and return the exit status."""
+    try:
+        return int(huzhu(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("huzhu: stopped; the same command goes on from what is finished", err=True)
+        return INTERRUPTED
+    except Exception as error:
+        return _status_of(error)
+
+
+def main() -> NoReturn:
+    """Run `huzhu` and exit."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_status())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""From a configuration to a run folder: what is to be computed, what is there, what is missing.
+
+No Prefect and no Dask: `huzhu run` plans before it starts either, so that bad input is answered at
+once and leaves nothing behind.
+"""
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from configs.load import Config, digest, dump, load
+from configs.sweep import point_count, values_at
+from flows import layout
+from flows.layout import Shard
+from results.manifest import FileRecord, Manifest
+from results.schema import points_table
+from results.store import RunStore, check_writable, create_run
+
+RESULTS_DIR: Final = "results/runs"
+"""Folder of all runs unless another is named, relative to the working directory."""
+
+DIGITS: Final = 12
+"""Digits of the digest in a folder's name."""
+
+LIBRARIES: Final = ("huzhu", "numpy", "numba", "pyarrow", "duckdb", "distributed", "prefect")
+"""Those whose version the manifest records: numbers, or how they came about, depend on them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run as planned: a function of configuration, seed and version, and where it goes.
+
+    Attributes
+    ----------
+    config : Config
+        The sweep as resolved.
+    seed : int
+        Seed of the run.
+    digest : str
+        Digest of all that decides the numbers.
+    folder : Path
+        The run folder.
+    shards : tuple of Shard
+        All shards of the run, in order.
+    """
+
+    config: Config
+    seed: int
+    digest: str
+    folder: Path
+    shards: tuple[Shard, ...]
+
+    @property
+    def store(self) -> RunStore:
+        """The files of the run."""
+        return RunStore(self.folder)
+
+    @property
+    def paths(self) -> int:
+        """Paths over all points."""
+        return self.shards[-1].stop
+
+    def missing(self) -> tuple[Shard, ...]:
+        """Return the shards that are not on disk, whole, in order."""
+        finished = self.store.finished_shards()
+        return tuple(
+            shard
+            for shard in self.shards
+            if shard.index not in finished
+            or finished[shard.index].details.get("paths") != shard.stop - shard.first
+        )
+
+    def is_complete(self) -> bool:
+        """Whether the run is there, whole: every shard, and every file that its manifest names."""
+        manifest = self.store.read_manifest()
+        return (
+            manifest is not None
+            and manifest.status == "complete"
+            and all(_is_whole(self.folder, entry) for entry in manifest.files)
+            and not self.missing()
+        )
+
+
+def plan(
+    config_file: Path | str,
+    results_dir: Path | str = RESULTS_DIR,
+    seed: int | None = None,
+    overrides: Sequence[str] = (),
+) -> Plan:
+    """Plan a run; reads the configuration and writes nothing.
+
+    Parameters
+    ----------
+    config_file : path
+        The configuration.
+    results_dir : path
+        Folder of the run folders.
+    seed : int, optional
+        In place of the configuration's.
+    overrides : sequence of str
+        `dotted.field=value`, each in place of the configuration's value.
+
+    Raises
+    ------
+    ConfigError
+        The configuration cannot be used.
+    """
+    sets = [*overrides, *([] if seed is None else [f"sweep.seed={seed}"])]
+    config = load(config_file, sets)
+    cause = digest(config, config.sweep.seed)
+    folder = Path(results_dir) / f"{config.name}-{cause[:DIGITS]}"
+    return Plan(config, config.sweep.seed, cause, folder, layout.shards(config))
+
+
+def begin(run: Plan) -> Manifest:
+    """Make the run folder with all that is known before the first path; the manifest last.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be written.
+    """
+    check_writable(run.folder.parent)
+    store = create_run(run.folder)
+    store.remove_leftovers()
+    manifest = manifest_of(run)
+    write_inputs(run)
+    store.write_manifest(manifest)
+    return manifest
+
+
+def write_inputs(run: Plan) -> list[FileRecord]:
+    """Write what the run is computed from: the resolved configuration, and its points."""
+    points = (values_at(run.config, i) for i in range(point_count(run.config)))
+    return [
+        run.store.write_file("config.yaml", dump(run.config)),
+        run.store.write_table("points", points_table(points)),
+    ]
+
+
+def _is_whole(folder: Path, entry: FileRecord) -> bool:
+    """Whether a file is there as it was written."""
+    path = folder / entry.path
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
+
+
+def manifest_of(run: Plan) -> Manifest:
+    """Return the manifest that a run starts with."""
+    scenario, sweep = run.config.scenario, run.config.sweep
+    return Manifest(
+        name=run.config.name,
+        scenario_title=scenario.title,
+        digest=run.digest,
+        seed=run.seed,
+        config=run.config.model_dump(mode="json"),
+        versions=versions(),
+        plans=tuple(scenario.plans),
+        periods=scenario.periods,
+        periods_per_year=scenario.periods_per_year,
+        points=point_count(run.config),
+        paths_per_point=sweep.paths,
+        shards=len(run.shards),
+        axes={name: list(values) for name, values in sweep.axes.items()},
+        started=datetime.now().astimezone().isoformat(timespec="seconds"),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that a run rests on."""
+    return {"python": platform.python_version(), **{name: version_of(name) for name in LIBRARIES}}
+
+
+def version_of(library: str) -> str:
+    """Return the version of an installed library."""
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "not installed"

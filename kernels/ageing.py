@@ -1,0 +1,203 @@
+"""Step 1: tenure advances every period, ages once a year (MODEL section 1).
+
+Law: nobody is lost. Members who pass their plan's `max_age` leave as `aged_out`, or leave as
+`moved` and join their plan's successor with the same number.
+"""
+
+from kernels.compiling import kernel
+from kernels.draws import Purpose, stream
+from kernels.parameters import Int64, Parameters, TenureParameters
+from kernels.state import (
+    AGED_OUT,
+    MOVED,
+    State,
+    block_address,
+    draw_cells,
+    remove,
+    stage_members,
+    write_off,
+)
+
+
+@kernel
+def merge_stage(state: State, plan: int, source: int, target: int) -> None:
+    """Move a whole stage of tenure into another one, which may hold members.
+
+    What is known of a stage as a whole (wear of selection, who has been billed, what was charged
+    this year) becomes the mean over both, weighted by members.
+
+    Parameters
+    ----------
+    state : State, changed; the source is left empty
+    plan, source, target : int64
+    """
+    moving = stage_members(state.members[plan, source])
+    if moving == 0:
+        return
+    part = moving / (moving + stage_members(state.members[plan, target]))
+    wear, unbilled = state.wear[plan], state.unbilled[plan]
+    wear[target] += part * (wear[source] - wear[target])
+    unbilled[target] += part * (unbilled[source] - unbilled[target])
+    merge_charges(state, plan, source, target)
+    _, _, arrears, motives, groups = state.members.shape
+    for late in range(arrears):
+        for motive in range(motives):
+            for group in range(groups):
+                members = state.members[plan, source, late, motive, group]
+                state.members[plan, target, late, motive, group] += members
+                state.members[plan, source, late, motive, group] = 0
+                if late > 0:
+                    debt = state.debt[plan, source, late - 1, motive, group]
+                    state.debt[plan, target, late - 1, motive, group] += debt
+                    state.debt[plan, source, late - 1, motive, group] = 0.0
+
+
+@kernel
+def group_members(members: Int64, group: int) -> int:
+    """Count the members (int64, persons) of one group in a stage, int64[K, C, G]."""
+    count = 0
+    for arrears in range(members.shape[0]):
+        for motive in range(members.shape[1]):
+            count += members[arrears, motive, group]
+    return count
+
+
+@kernel
+def merge_charges(state: State, plan: int, source: int, target: int) -> None:
+    """Average what members of two stages were charged this year, weighted by members.
+
+    Parameters
+    ----------
+    state : State, changed; called before the members move
+    plan, source, target : int64
+    """
+    charged = state.charged_year[plan]
+    for group in range(charged.shape[1]):
+        gap = charged[source, group] - charged[target, group]
+        if gap != 0.0:
+            moving = group_members(state.members[plan, source], group)
+            staying = group_members(state.members[plan, target], group)
+            if moving > 0:
+                charged[target, group] += gap * moving / (moving + staying)
+        charged[source, group] = 0.0
+
+
+@kernel
+def advance_tenure(tenure: TenureParameters, state: State, plan: int, period: int) -> None:
+    """Let a period of tenure pass for every member of a plan.
+
+    Waiting periods move one stage on. Past them, selection wears off, and every
+    `band_periods` periods the bands move one on, the last one keeping who is there.
+
+    Parameters
+    ----------
+    tenure : TenureParameters
+    state : State, changed
+    plan, period : int64
+    """
+    first = tenure.wait[plan]
+    last = first + tenure.bands - 1
+    for stage in range(first, last + 1):
+        state.wear[plan, stage] *= tenure.selection_decay
+    if period % tenure.band_periods == 0:
+        for stage in range(last - 1, first - 1, -1):
+            merge_stage(state, plan, stage, stage + 1)
+    for stage in range(first - 1, -1, -1):
+        merge_stage(state, plan, stage, stage + 1)
+
+
+@kernel
+def advance_age(
+    parameters: Parameters, state: State, seed: int, path: int, plan: int, period: int
+) -> None:
+    """Let a year of age pass for every member of a plan, claimants aside.
+
+    In a band of w years, birth years are taken as evenly filled, so that each member passes into
+    the next band with probability 1/w; bands of one year are exact.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed
+    seed, path, plan, period : int64
+    """
+    tenure = parameters.tenure
+    place = stream(seed, path, Purpose.AGEING, period)
+    _, stages, arrears, motives, groups = state.members.shape
+    for motive in range(motives):
+        for group in range(groups):
+            state.chance[motive, group] = 1.0 / tenure.band_years[group]
+    for stage in range(stages):
+        for late in range(arrears):
+            block = block_address(plan, stage, late, tenure.wait[plan])
+            members = state.members[plan, stage, late]
+            if draw_cells(
+                place, block, parameters.group_code, members, state.chance, state.drawn
+            ):
+                age_block(tenure, state, plan, stage, late)
+
+
+@kernel
+def age_block(tenure: TenureParameters, state: State, plan: int, stage: int, late: int) -> None:
+    """Send the drawn members of a block into the next age band of their sex, or away.
+
+    Parameters
+    ----------
+    tenure : TenureParameters
+    state : State, changed; `drawn` says who
+    plan, stage, late : int64, the block
+    """
+    _, _, _, motives, groups = state.members.shape
+    heir = tenure.successor[plan]
+    for motive in range(motives):
+        # from the oldest down, so that who arrives is not among those who go
+        for group in range(groups - 1, -1, -1):
+            older = state.drawn[motive, group]
+            if older == 0:
+                continue
+            debt = remove(state, (plan, stage, late, motive, group), older)
+            if tenure.band[group] < tenure.last_band[plan]:
+                state.members[plan, stage, late, motive, group + 2] += older
+                if late > 0:
+                    state.debt[plan, stage, late - 1, motive, group + 2] += debt
+            else:
+                write_off(state, plan, debt)
+                state.left[plan, AGED_OUT if heir < 0 else MOVED] += older
+                if heir >= 0:
+                    move_in(tenure, state, plan, stage, motive, group, older)
+
+
+@kernel
+def move_in(
+    tenure: TenureParameters,
+    state: State,
+    plan: int,
+    stage: int,
+    motive: int,
+    group: int,
+    count: int,
+) -> None:
+    """Let the successor plan take over members past their plan's oldest age.
+
+    They enter its last stage, their waiting period served and their earlier bills settled.
+
+    Parameters
+    ----------
+    tenure : TenureParameters
+    state : State, changed
+    plan, stage, motive, group : int64, the cell they leave
+    count : int64, persons, > 0
+    """
+    heir = tenure.successor[plan]
+    last = tenure.wait[heir] + tenure.bands - 1
+    part = count / (count + stage_members(state.members[heir, last]))
+    state.wear[heir, last] += part * (state.wear[plan, stage] - state.wear[heir, last])
+    state.unbilled[heir, last] += part * (1.0 - state.unbilled[heir, last])
+    state.members[heir, last, 0, motive, group + 2] += count
+    state.moved_in[heir] += count
+
+
+@kernel
+def begin_year(state: State) -> None:
+    """Forget what was charged towards the annual caps."""
+    state.charged_year[:] = 0.0

@@ -1,0 +1,271 @@
+"""Steps 3 and 4: who falls ill, and what becomes of the claim (MODEL section 3).
+
+A diagnosis in the waiting period ends the membership. Past it, the outcome of the assessment is
+drawn with the diagnosis and revealed when the delay is over: members whose claim will be accepted
+(and those who will be thrown out for it) stand apart until then, no longer at risk and no longer
+leaving; a member whose claim will be refused and who may stay goes on as before.
+
+Law: every diagnosis past the waiting period becomes one case or one refusal, `delay` periods later.
+"""
+
+import math
+
+import numpy as np
+
+from kernels.compiling import kernel
+from kernels.draws import Purpose, Stream, binomial, multinomial, stream
+from kernels.parameters import ClaimParameters, Float64, Int64, Parameters
+from kernels.state import (
+    ACCEPTED,
+    CLAIMED,
+    EARLY_DIAGNOSIS,
+    REFUSED,
+    REJECTED,
+    State,
+    block_address,
+    cell_address,
+    draw_cells,
+    leave,
+    remove,
+)
+
+
+@kernel
+def selection(start: float, wear: float) -> float:
+    """Compute sigma = s0 + (1 - s0)(1 - wear), the incidence relative to the ultimate one.
+
+    Parameters
+    ----------
+    start : float64, s0, >= 0
+    wear : float64, 0..1, mean of exp(-d/tau) over the stage, d the time past waiting
+
+    Returns
+    -------
+    float64, >= 0
+    """
+    return start + (1.0 - start) * (1.0 - wear)
+
+
+@kernel
+def set_incidence(claims: ClaimParameters, wear: Float64, incidence: Float64) -> None:
+    """Fill in each group's probability of a diagnosis this period, q = 1 - exp(-hazard sigma).
+
+    Parameters
+    ----------
+    claims : ClaimParameters
+    wear : float64[S], see `selection`
+    incidence : float64[S, G], filled
+    """
+    for stage in range(wear.size):
+        sigma = selection(claims.selection_start, wear[stage])
+        for group in range(claims.hazard.size):
+            incidence[stage, group] = -math.expm1(-claims.hazard[group] * sigma)
+
+
+@kernel
+def diagnose(
+    parameters: Parameters, state: State, seed: int, path: int, plan: int, period: int
+) -> int:
+    """Draw the period's diagnoses of one plan, cell by cell.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed: members leave, `diagnosed` holds the claims by outcome
+    seed, path, plan, period : int64
+
+    Returns
+    -------
+    int64, diagnoses, those of the waiting period included
+    """
+    place = stream(seed, path, Purpose.DIAGNOSIS, period)
+    outcome = stream(seed, path, Purpose.OUTCOME, period)
+    wait = parameters.tenure.wait[plan]
+    _, stages, arrears, motives, groups = state.members.shape
+    diagnoses = 0
+    state.diagnosed[plan] = 0
+    for stage in range(stages):
+        for motive in range(motives):
+            for group in range(groups):
+                state.chance[motive, group] = state.incidence[plan, stage, group]
+        for late in range(arrears):
+            block = block_address(plan, stage, late, wait)
+            members = state.members[plan, stage, late]
+            ill = draw_cells(
+                place, block, parameters.group_code, members, state.chance, state.drawn
+            )
+            diagnoses += ill
+            if ill > 0 and stage < wait:
+                leave(state, plan, stage, late)
+                state.left[plan, EARLY_DIAGNOSIS] += ill
+            elif ill > 0:
+                claim(parameters, state, outcome, plan, stage, late)
+    return diagnoses
+
+
+@kernel
+def claim(
+    parameters: Parameters, state: State, outcome: Stream, plan: int, stage: int, late: int
+) -> None:
+    """Take note of a block's claims, and set apart those whose membership they will end.
+
+    Who claims settles the bills that failed: the debt counts as collected.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed; `drawn` says who was diagnosed
+    outcome : Stream of outcomes
+    plan, stage, late : int64, the block
+    """
+    claims = parameters.claims
+    block = block_address(plan, stage, late, parameters.tenure.wait[plan])
+    motives, groups = state.drawn.shape
+    for motive in range(motives):
+        for group in range(groups):
+            ill = state.drawn[motive, group]
+            if ill == 0:
+                continue
+            where = cell_address(block, motive, parameters.group_code[group])
+            accepted = binomial(outcome, where, ill, claims.acceptance[group])
+            state.diagnosed[plan, ACCEPTED, group] += accepted
+            state.diagnosed[plan, REFUSED, group] += ill - accepted
+            leaving = ill if claims.leaves_on_rejection[group] else accepted
+            settled = remove(state, (plan, stage, late, motive, group), leaving)
+            state.plan[plan]["outstanding"] -= settled
+            state.plan[plan]["collected"] += settled
+            state.pending_members[plan, group] += leaving
+
+
+@kernel
+def claim_address(plan: int, outcome: int, group_code: int) -> int:
+    """Number the claims of a plan, outcome and group, below 2**15."""
+    return (plan << 11) | (outcome << 10) | group_code
+
+
+@kernel
+def report_later(
+    parameters: Parameters, state: State, seed: int, path: int, plan: int, period: int
+) -> None:
+    """Spread the period's claims over the periods in which they will be reported and assessed.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, `pending` changed
+    seed, path, plan, period : int64
+    """
+    delay = parameters.claims.delay
+    place = stream(seed, path, Purpose.DELAY, period)
+    by_delay = np.zeros(delay.size, np.int64)
+    for outcome in range(2):
+        for group in range(parameters.group_code.size):
+            count = state.diagnosed[plan, outcome, group]
+            if count > 0:
+                where = claim_address(plan, outcome, parameters.group_code[group])
+                multinomial(place, where, count, delay, by_delay)
+                for later in range(delay.size):
+                    slot = (period + later) % delay.size
+                    state.pending[plan, slot, outcome, group] += by_delay[later]
+
+
+@kernel
+def assess(
+    parameters: Parameters, state: State, seed: int, path: int, plan: int, period: int
+) -> tuple[int, int, int]:
+    """Reveal the outcome of the claims due this period; the refused leave if they must.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed: `accepted` holds the cases by severity
+    seed, path, plan, period : int64
+
+    Returns
+    -------
+    (cases, rejections, disputes) : int64
+    """
+    claims = parameters.claims
+    slot = period % claims.delay.size
+    severity = stream(seed, path, Purpose.SEVERITY, period)
+    cases = 0
+    rejections = 0
+    for group in range(parameters.group_code.size):
+        accepted = state.pending[plan, slot, ACCEPTED, group]
+        refused = state.pending[plan, slot, REFUSED, group]
+        where = claim_address(plan, ACCEPTED, parameters.group_code[group])
+        multinomial(severity, where, accepted, claims.severity, state.accepted[plan, group])
+        if claims.leaves_on_rejection[group]:
+            state.pending_members[plan, group] -= refused
+            state.left[plan, REJECTED] += refused
+        cases += accepted
+        rejections += refused
+        state.pending[plan, slot, ACCEPTED, group] = 0
+        state.pending[plan, slot, REFUSED, group] = 0
+    place = stream(seed, path, Purpose.DISPUTE, period)
+    return cases, rejections, binomial(place, plan, rejections, claims.dispute)
+
+
+@kernel
+def benefits_due(
+    claims: ClaimParameters, accepted: Int64, plan: int, payers: int
+) -> tuple[float, float]:
+    """Sum what a plan's cases pay, and what they would pay without the limit per payer.
+
+    Parameters
+    ----------
+    claims : ClaimParameters
+    accepted : int64[G, V], cases
+    plan, payers : int64
+
+    Returns
+    -------
+    (payable, full) : float64, yuan
+    """
+    limit = math.inf
+    if claims.benefit_limit[plan] < math.inf:
+        limit = claims.benefit_limit[plan] * payers
+    payable = 0.0
+    full = 0.0
+    for group in range(accepted.shape[0]):
+        for severity in range(accepted.shape[1]):
+            count = accepted[group, severity]
+            benefit = claims.fraction[severity] * claims.benefit[plan, group]
+            full += count * benefit
+            payable += count * min(benefit, limit)
+    return payable, full
+
+
+@kernel
+def release_claimants(state: State, plan: int) -> None:
+    """Let the members leave whose cases were settled this period.
+
+    Parameters
+    ----------
+    state : State, changed
+    plan : int64
+    """
+    for group in range(state.accepted.shape[1]):
+        for severity in range(state.accepted.shape[2]):
+            paid = state.accepted[plan, group, severity]
+            state.pending_members[plan, group] -= paid
+            state.left[plan, CLAIMED] += paid
+
+
+@kernel
+def expected_benefit(claims: ClaimParameters, plan: int, group: int) -> float:
+    """Compute the mean benefit of a diagnosis, before the limit: acceptance times severity.
+
+    Parameters
+    ----------
+    claims : ClaimParameters
+    plan, group : int64
+
+    Returns
+    -------
+    float64, yuan a diagnosis
+    """
+    fraction = 0.0
+    for severity in range(claims.severity.size):
+        fraction += claims.severity[severity] * claims.fraction[severity]
+    return claims.acceptance[group] * fraction * claims.benefit[plan, group]

@@ -1,0 +1,326 @@
+"""Step 6: who leaves, and why (MODEL section 6).
+
+Causes compete: their intensities add up to L, a member leaves with probability 1 - exp(-L), and
+given that he leaves, the cause is i with probability L_i / L. Only who is billed reacts to bills.
+
+Law: lapses = sum over causes; no cause without intensity takes anybody.
+"""
+
+import math
+
+import numpy as np
+
+from kernels.compiling import kernel
+from kernels.draws import Purpose, Stream, multinomial, stream
+from kernels.parameters import Float64, Int64, LapseParameters, Parameters
+from kernels.state import (
+    BASE,
+    BILL_SHOCK,
+    BURDEN,
+    COMPETITOR,
+    DIED,
+    FIRST_BILL,
+    GROWTH,
+    NEWS,
+    REGULATION,
+    State,
+    block_address,
+    cell_address,
+    draw_cells,
+    leave,
+)
+
+# Causes that compete here are the first nine; the others are decided in their own steps.
+COMPETING = DIED + 1
+
+
+@kernel
+def bill_gap(share: float, expectation: float, shock_cap: float) -> float:
+    """Compute by how much a bill exceeds what was expected, relative to it.
+
+    Parameters
+    ----------
+    share, expectation : float64, yuan, >= 0
+    shock_cap : float64, the largest gap that members react to
+
+    Returns
+    -------
+    float64, 0..shock_cap
+    """
+    if share <= expectation:
+        return 0.0
+    if share - expectation >= shock_cap * expectation:
+        return shock_cap
+    return (share - expectation) / expectation
+
+
+@kernel
+def log_growth(share: float, share_before: float, shock_cap: float) -> float:
+    """Compute the growth of the log share, zero where it fell or there was none before.
+
+    Parameters
+    ----------
+    share, share_before : float64, yuan, >= 0
+    shock_cap : float64, the largest growth that members react to
+
+    Returns
+    -------
+    float64, 0..shock_cap
+    """
+    if share_before <= 0.0 or share <= share_before:
+        return 0.0
+    return min(math.log(share / share_before), shock_cap)
+
+
+@kernel
+def set_intensities(
+    lapse: LapseParameters,
+    state: State,
+    plan: int,
+    motive: int,
+    period: int,
+    intensity: Float64,
+) -> None:
+    """Fill in the intensity of each competing cause for a motive, as if its members were billed.
+
+    The burden is that of the plan's mean share, and nobody dies: both are set cell by cell where
+    cells differ.
+
+    Parameters
+    ----------
+    lapse : LapseParameters
+    state : State, read
+    plan, motive, period : int64
+    intensity : float64[9], filled, per period
+    """
+    factor = lapse.intensity[motive]
+    share = state.plan[plan]["share"]
+    gap = bill_gap(share, state.expectation[plan, motive], lapse.shock_cap)
+    growth = log_growth(share, state.plan[plan]["share_before"], lapse.shock_cap)
+    intensity[BASE] = factor[BASE]
+    intensity[FIRST_BILL] = factor[FIRST_BILL] if share > lapse.trivial_share[plan] else 0.0
+    intensity[BILL_SHOCK] = factor[BILL_SHOCK] * gap
+    intensity[GROWTH] = factor[GROWTH] * growth
+    intensity[BURDEN] = factor[BURDEN] * share / lapse.income
+    intensity[NEWS] = factor[NEWS] * state.pool[0]["news"]
+    intensity[COMPETITOR] = factor[COMPETITOR] * lapse.competitor[period]
+    intensity[REGULATION] = factor[REGULATION] * lapse.announcement[period]
+    intensity[DIED] = 0.0
+
+
+@kernel
+def forget_bills(intensity: Float64) -> None:
+    """Leave only the causes that act on members who are not billed.
+
+    Parameters
+    ----------
+    intensity : float64[C, 9], changed
+    """
+    for motive in range(intensity.shape[0]):
+        intensity[motive, FIRST_BILL] = 0.0
+        intensity[motive, BILL_SHOCK] = 0.0
+        intensity[motive, GROWTH] = 0.0
+        intensity[motive, BURDEN] = 0.0
+
+
+@kernel
+def leaving_probability(intensity: Float64, unbilled: float, mix: Float64) -> float:
+    """Compute the probability of leaving, and of each cause given that one leaves.
+
+    The intensity of a first bill acts on the unbilled part of the members only.
+
+    Parameters
+    ----------
+    intensity : float64[9], per period
+    unbilled : float64, 0..1
+    mix : float64[9], filled, sums to 1 where the result is positive
+
+    Returns
+    -------
+    float64, 0..1
+    """
+    common = 0.0
+    for cause in range(COMPETING):
+        if cause != FIRST_BILL:
+            common += intensity[cause]
+    first = common + intensity[FIRST_BILL]
+    # leaving per unit of intensity, among those billed before and those billed first
+    before_rate = -math.expm1(-common) / common if common > 0.0 else 1.0
+    first_rate = -math.expm1(-first) / first if first > 0.0 else 1.0
+    rate = before_rate + unbilled * (first_rate - before_rate)
+    new = unbilled * first_rate * intensity[FIRST_BILL]
+    leaving = rate * common + new
+    if leaving > 0.0:
+        for cause in range(COMPETING):
+            mix[cause] = rate * intensity[cause] / leaving
+        mix[FIRST_BILL] = new / leaving
+    return leaving
+
+
+@kernel
+def lapse_members(
+    parameters: Parameters,
+    state: State,
+    seed: int,
+    path: int,
+    plan: int,
+    period: int,
+) -> None:
+    """Draw the lapses of one plan, stage by stage.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed
+    seed, path, plan, period : int64
+    """
+    lapse = parameters.lapse
+    wait = parameters.tenure.wait[plan]
+    first_billed = 0 if parameters.apportionment.waiting_members_pay[plan] else wait
+    place = stream(seed, path, Purpose.LAPSE, period)
+    split = stream(seed, path, Purpose.LAPSE_CAUSE, period)
+    intensity = np.zeros((state.members.shape[3], COMPETING), np.float64)
+    for motive in range(intensity.shape[0]):
+        set_intensities(lapse, state, plan, motive, period, intensity[motive])
+    # billed stages first: forgetting the bills cannot be undone
+    for stage in range(wait + parameters.tenure.bands - 1, -1, -1):
+        if stage < first_billed:
+            forget_bills(intensity)
+        billed = stage >= first_billed
+        if lapse.by_cell:
+            lapse_by_cell(parameters, state, place, split, plan, stage, intensity, billed)
+        else:
+            lapse_together(parameters, state, place, split, plan, stage, intensity)
+        if billed and state.plan[plan]["share"] > lapse.trivial_share[plan]:
+            state.unbilled[plan, stage] = 0.0
+
+
+@kernel
+def lapse_together(
+    parameters: Parameters,
+    state: State,
+    place: Stream,
+    split: Stream,
+    plan: int,
+    stage: int,
+    intensity: Float64,
+) -> None:
+    """Draw the lapses of a stage in which members of one motive have the same intensities.
+
+    Numbers are drawn cell by cell, causes once a motive: given that somebody leaves, the cause
+    does not depend on the cell.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed
+    place, split : Stream of lapses, of their causes
+    plan, stage : int64
+    intensity : float64[C, 9], per period
+    """
+    _, _, arrears, motives, groups = state.members.shape
+    wait = parameters.tenure.wait[plan]
+    mix = np.zeros((motives, COMPETING), np.float64)
+    gone = np.zeros(motives, np.int64)
+    for motive in range(motives):
+        unbilled = state.unbilled[plan, stage]
+        state.chance[motive, :] = leaving_probability(intensity[motive], unbilled, mix[motive])
+    for late in range(arrears):
+        block = block_address(plan, stage, late, wait)
+        members = state.members[plan, stage, late]
+        draw_cells(place, block, parameters.group_code, members, state.chance, state.drawn)
+        leave(state, plan, stage, late)
+        for motive in range(motives):
+            for group in range(groups):
+                gone[motive] += state.drawn[motive, group]
+    block = block_address(plan, stage, 0, wait)
+    for motive in range(motives):
+        where = cell_address(block, motive, 0)
+        name_causes(state.left[plan], split, where, gone[motive], mix[motive])
+
+
+@kernel
+def lapse_by_cell(
+    parameters: Parameters,
+    state: State,
+    place: Stream,
+    split: Stream,
+    plan: int,
+    stage: int,
+    intensity: Float64,
+    billed: bool,
+) -> None:
+    """Draw the lapses of a stage in which members differ in charge or mortality.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed
+    place, split : Stream of lapses, of their causes
+    plan, stage : int64
+    intensity : float64[C, 9], per period; burden and deaths are set here
+    billed : whether the stage is billed
+    """
+    _, _, arrears, motives, groups = state.members.shape
+    mix = np.zeros((motives, groups, COMPETING), np.float64)
+    for motive in range(motives):
+        for group in range(groups):
+            set_own_intensities(parameters.lapse, state, plan, stage, motive, group, intensity)
+            if not billed:
+                intensity[motive, BURDEN] = 0.0
+            state.chance[motive, group] = leaving_probability(
+                intensity[motive], state.unbilled[plan, stage], mix[motive, group]
+            )
+    for late in range(arrears):
+        block = block_address(plan, stage, late, parameters.tenure.wait[plan])
+        members = state.members[plan, stage, late]
+        draw_cells(place, block, parameters.group_code, members, state.chance, state.drawn)
+        leave(state, plan, stage, late)
+        for motive in range(motives):
+            for group in range(groups):
+                where = cell_address(block, motive, parameters.group_code[group])
+                gone = state.drawn[motive, group]
+                name_causes(state.left[plan], split, where, gone, mix[motive, group])
+
+
+@kernel
+def set_own_intensities(
+    lapse: LapseParameters,
+    state: State,
+    plan: int,
+    stage: int,
+    motive: int,
+    group: int,
+    intensity: Float64,
+) -> None:
+    """Set what differs between the cells of one motive: the burden of the own charge, and deaths.
+
+    Parameters
+    ----------
+    lapse : LapseParameters
+    state : State, read
+    plan, stage, motive, group : int64
+    intensity : float64[C, 9], changed, per period
+    """
+    burden = lapse.intensity[motive, BURDEN] / lapse.income
+    intensity[motive, BURDEN] = burden * state.charge[plan, stage, group]
+    intensity[motive, DIED] = lapse.mortality[group]
+
+
+@kernel
+def name_causes(left: Int64, split: Stream, where: int, lapses: int, mix: Float64) -> None:
+    """Draw the causes of lapses that have happened.
+
+    Parameters
+    ----------
+    left : int64[causes], persons, increased
+    split : Stream of causes
+    where : int64, the address
+    lapses : int64, persons
+    mix : float64[9], probability of each cause, sums to 1
+    """
+    if lapses > 0:
+        by_cause = np.zeros(COMPETING, np.int64)
+        multinomial(split, where, lapses, mix, by_cause)
+        for cause in range(COMPETING):
+            left[cause] += by_cause[cause]

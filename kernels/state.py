@@ -1,0 +1,328 @@
+"""The state of one pool, and the one way in which numbers are drawn for its cells.
+
+A cell holds members who are exchangeable: same plan, tenure stage, arrears, motive, health, age
+band and sex. Health, age band and sex make the group, the last axis; a block is all cells of one
+plan, stage and arrears. Claimants waiting for their assessment are members, but stand apart: they
+are past being at risk.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.compiling import kernel
+from kernels.draws import Stream, binomial
+from kernels.dtypes import LAPSE_CAUSES, PLAN_STATE, POOL_STATE
+from kernels.parameters import Float64, Int64, Parameters
+
+BASE = 0
+FIRST_BILL = 1
+BILL_SHOCK = 2
+GROWTH = 3
+BURDEN = 4
+NEWS = 5
+COMPETITOR = 6
+REGULATION = 7
+DIED = 8
+AGED_OUT = 9
+MOVED = 10
+EARLY_DIAGNOSIS = 11
+CLAIMED = 12
+REJECTED = 13
+ARREARS = 14
+CAUSES = len(LAPSE_CAUSES)
+
+# Outcomes of an assessment, the axis of `pending` and `diagnosed`.
+ACCEPTED = 0
+REFUSED = 1
+
+# In a cell's address tenure takes 8 bits: waiting periods below 128, bands past them above, so
+# that a longer waiting period leaves the addresses of everybody else where they were.
+FIRST_BAND_CODE = 128
+
+
+class State(NamedTuple):
+    """One pool as it stands; axes as in `kernels.parameters`.
+
+    members : int64[P, S, K, C, G], persons
+    debt : float64[P, S, K - 1, C, G], yuan, what the members with failed bills owe together
+    wear : float64[P, S], mean over the stage of exp(-d/tau), d the time past waiting
+    unbilled : float64[P, S], share of the stage that has had no non-trivial bill
+    charged_year : float64[P, S, G], yuan, charged to a member since the cap year began
+    pending : int64[P, D, 2, G], claims due by slot (period modulo D) and outcome
+    pending_members : int64[P, G], persons who are members and wait for their assessment
+    diagnosed : int64[P, 2, G], claims of this period by outcome
+    accepted : int64[P, G, V], cases of this period
+    incidence : float64[P, S, G], probability of a diagnosis this period
+    payers : int64[P, S, G], persons billed this period
+    weight, cap, charge : float64[P, S, G], apportionment weight; yuan a member
+    expectation : float64[P, C], yuan a period
+    left : int64[P, causes], persons who left this period
+    joined, moved_in : int64[P], persons who joined from the market, from another plan
+    chance : float64[C, G], probabilities of the block at hand
+    drawn : int64[C, G], persons drawn from the block at hand
+    plan : PLAN_STATE[P]
+    pool : POOL_STATE[1]
+    """
+
+    members: Int64
+    debt: Float64
+    wear: Float64
+    unbilled: Float64
+    charged_year: Float64
+    pending: Int64
+    pending_members: Int64
+    diagnosed: Int64
+    accepted: Int64
+    incidence: Float64
+    payers: Int64
+    weight: Float64
+    cap: Float64
+    charge: Float64
+    expectation: Float64
+    left: Int64
+    joined: Int64
+    moved_in: Int64
+    chance: Float64
+    drawn: Int64
+    plan: npt.NDArray[np.void]
+    pool: npt.NDArray[np.void]
+
+
+@kernel
+def new_state(parameters: Parameters) -> State:
+    """Set up the pool as it stands before period 0.
+
+    Parameters
+    ----------
+    parameters : Parameters
+
+    Returns
+    -------
+    State
+        Freshly allocated; holds the initial members, who are taken out of the market.
+    """
+    plans, stages, motives, groups = parameters.initial.members.shape
+    arrears = parameters.payment.grace.max()
+    state = State(
+        members=np.zeros((plans, stages, arrears, motives, groups), np.int64),
+        debt=np.zeros((plans, stages, arrears - 1, motives, groups), np.float64),
+        wear=parameters.initial.wear.copy(),
+        unbilled=np.ones((plans, stages), np.float64),
+        charged_year=np.zeros((plans, stages, groups), np.float64),
+        pending=np.zeros((plans, parameters.claims.delay.size, 2, groups), np.int64),
+        pending_members=np.zeros((plans, groups), np.int64),
+        diagnosed=np.zeros((plans, 2, groups), np.int64),
+        accepted=np.zeros((plans, groups, parameters.claims.severity.size), np.int64),
+        incidence=np.zeros((plans, stages, groups), np.float64),
+        payers=np.zeros((plans, stages, groups), np.int64),
+        weight=np.zeros((plans, stages, groups), np.float64),
+        cap=np.zeros((plans, stages, groups), np.float64),
+        charge=np.zeros((plans, stages, groups), np.float64),
+        expectation=np.zeros((plans, motives), np.float64),
+        left=np.zeros((plans, CAUSES), np.int64),
+        joined=np.zeros(plans, np.int64),
+        moved_in=np.zeros(plans, np.int64),
+        chance=np.zeros((motives, groups), np.float64),
+        drawn=np.zeros((motives, groups), np.int64),
+        plan=np.zeros(plans, PLAN_STATE),
+        pool=np.zeros(1, POOL_STATE),
+    )
+    place_initial_members(parameters, state)
+    return state
+
+
+@kernel
+def place_initial_members(parameters: Parameters, state: State) -> None:
+    """Put the initial members in their cells and set what members expect.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed
+    """
+    initial = parameters.initial.members
+    count = 0
+    for plan in range(initial.shape[0]):
+        for motive in range(initial.shape[2]):
+            state.expectation[plan, motive] = parameters.news.advertised[plan]
+            for stage in range(initial.shape[1]):
+                for group in range(initial.shape[3]):
+                    members = initial[plan, stage, motive, group]
+                    state.members[plan, stage, 0, motive, group] = members
+        count += plan_members(state.members[plan], state.pending_members[plan])
+    state.pool[0]["market_left"] = parameters.joining.market - count
+    state.pool[0]["members"] = count
+
+
+@kernel
+def block_address(plan: int, stage: int, arrears: int, wait: int) -> int:
+    """Give the address of a block, to which a cell adds its motive and its group's code.
+
+    An address depends on what a cell is, not on how many cells there are, so that two points of a
+    sweep that differ in waiting period, classes or bands still share their random numbers.
+
+    Parameters
+    ----------
+    plan, stage, arrears : int64, < 16, < 256, < 8
+    wait : periods of waiting of the plan, 0..128
+
+    Returns
+    -------
+    int64, below 2**28, its lowest 13 bits zero
+    """
+    code = stage if stage < wait else FIRST_BAND_CODE + stage - wait
+    return (((plan << 8) | code) << 16) | (arrears << 13)
+
+
+@kernel
+def cell_address(block: int, motive: int, group_code: int) -> int:
+    """Give the number under which a cell's random numbers are drawn, below 2**28.
+
+    Parameters
+    ----------
+    block : a `block_address`
+    motive : int64, < 8
+    group_code : int64, < 2**10, from `Parameters.group_code`
+    """
+    return block | (motive << 10) | group_code
+
+
+@kernel
+def draw_cells(
+    place: Stream,
+    block: int,
+    group_code: Int64,
+    members: Int64,
+    chance: Float64,
+    drawn: Int64,
+) -> int:
+    """Draw, for each cell of a block, how many of its members something happens to.
+
+    This is the inner loop of everything: a binomial for each cell that is not empty.
+
+    Parameters
+    ----------
+    place : Stream
+    block : a `block_address`
+    group_code : int64[G]
+    members : int64[C, G], persons
+    chance : float64[C, G], probability
+    drawn : int64[C, G], filled, persons
+
+    Returns
+    -------
+    int64, persons in all
+    """
+    total = 0
+    for motive in range(members.shape[0]):
+        for group in range(members.shape[1]):
+            count = 0
+            if members[motive, group] > 0:
+                where = cell_address(block, motive, group_code[group])
+                count = binomial(place, where, members[motive, group], chance[motive, group])
+            drawn[motive, group] = count
+            total += count
+    return total
+
+
+@kernel
+def remove(state: State, cell: tuple[int, int, int, int, int], count: int) -> float:
+    """Take members out of one cell, each with an equal part of what the cell owes.
+
+    Parameters
+    ----------
+    state : State, changed
+    cell : plan, stage, arrears, motive, group
+    count : int64, persons, 0 .. members of the cell
+
+    Returns
+    -------
+    float64, yuan they owed, no longer in the state's debt but still outstanding
+    """
+    members = state.members[cell]
+    state.members[cell] = members - count
+    plan, stage, arrears, motive, group = cell
+    if arrears == 0 or count == 0:
+        return 0.0
+    owing = (plan, stage, arrears - 1, motive, group)
+    here = state.debt[owing]
+    debt = here if count == members else here * count / members
+    state.debt[owing] = here - debt
+    return debt
+
+
+@kernel
+def leave(state: State, plan: int, stage: int, arrears: int) -> None:
+    """Take the drawn members out of their block; what they owe is written off.
+
+    Parameters
+    ----------
+    state : State, changed
+    plan, stage, arrears : int64, the block; `state.drawn` says who
+    """
+    members = state.members[plan, stage, arrears]
+    if arrears == 0:
+        for motive in range(members.shape[0]):
+            for group in range(members.shape[1]):
+                members[motive, group] -= state.drawn[motive, group]
+        return
+    for motive in range(members.shape[0]):
+        for group in range(members.shape[1]):
+            count = state.drawn[motive, group]
+            write_off(state, plan, remove(state, (plan, stage, arrears, motive, group), count))
+
+
+@kernel
+def write_off(state: State, plan: int, debt: float) -> None:
+    """Move money from what is outstanding to what is written off this period.
+
+    Parameters
+    ----------
+    state : State, changed
+    plan : int64
+    debt : float64, yuan
+    """
+    state.plan[plan]["outstanding"] -= debt
+    state.plan[plan]["written_off"] += debt
+
+
+@kernel
+def block_members(members: Int64) -> int:
+    """Count the members (int64, persons) of one block, int64[C, G]."""
+    count = 0
+    for motive in range(members.shape[0]):
+        for group in range(members.shape[1]):
+            count += members[motive, group]
+    return count
+
+
+@kernel
+def stage_members(members: Int64) -> int:
+    """Count the members (int64, persons) of one stage, int64[K, C, G]; claimants are aside."""
+    count = 0
+    for arrears in range(members.shape[0]):
+        count += block_members(members[arrears])
+    return count
+
+
+@kernel
+def plan_members(members: Int64, pending_members: Int64) -> int:
+    """Count the members of one plan, claimants included.
+
+    Parameters
+    ----------
+    members : int64[S, K, C, G], persons
+    pending_members : int64[G], persons
+
+    Returns
+    -------
+    int64, persons
+    """
+    count = 0
+    for stage in range(members.shape[0]):
+        count += stage_members(members[stage])
+    for group in range(pending_members.size):
+        count += pending_members[group]
+    return count

@@ -1,0 +1,1 @@
+"""What came out: tables and their columns, the store, opening and querying a run, its picture."""

@@ -1,0 +1,150 @@
+"""Files that are whole or not there: temporary name, flush to the disk, rename.
+
+Every file of a run is written under a temporary name in its own folder, flushed, and renamed: a
+reader sees the old file, the new file or none. What the system refuses becomes a `StoreError` that
+names the path and a remedy. Nothing is ever removed but temporary files of this module's naming.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import socket
+import uuid
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+_TEMPORARY: Final = re.compile(r"^\..+\.huzhu-(?P<host>[^~]*)~(?P<pid>\d+)~[0-9a-f]{8}\.tmp$")
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class StoreError(Exception):
+    """Results cannot be written or read; the message names what and a remedy in a line or two."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises
+    ------
+    StoreError
+        It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(_reason(error, folder, needs=0)) from error
+
+
+def write_whole(path: Path, content: bytes | pa.Buffer, keep: bool = True) -> None:
+    """Write a file whole, replacing the one before.
+
+    Parameters
+    ----------
+    path : Path
+        The file, in a folder that exists.
+    content : bytes or pyarrow.Buffer
+        All of it.
+    keep : bool
+        False only tries: the temporary file is written and removed.
+
+    Raises
+    ------
+    StoreError
+        It cannot be written; the one before stays, and no temporary file.
+    """
+    temporary = path.with_name(_temporary_name(path.name))
+    try:
+        try:
+            with temporary.open("xb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if keep:
+                temporary.replace(path)
+                _flush_folder(path.parent)
+        finally:
+            # After the rename there is nothing under this name.
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(_reason(error, path, needs=memoryview(content).nbytes)) from error
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is a temporary one of this module's."""
+    return _TEMPORARY.match(name) is not None
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a temporary file's writer ran on this machine and runs no more."""
+    match = _TEMPORARY.match(name)
+    if match is None or match["host"] != socket.gethostname():
+        return False
+    try:
+        os.kill(int(match["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        pass
+    return False
+
+
+def disk_full(path: Path, needs: int, free: int, error: OSError | None = None) -> str:
+    """Return the message for a file, or a run, of `needs` bytes where `free` are left."""
+    cause = f" ({error.strerror})" if error and error.errno != errno.ENOSPC else ""
+    return (
+        f"{path}: disk full{cause}: needs {_size(needs)}, free {_size(free)}; "
+        "free space or use --results DIR"
+    )
+
+
+def _temporary_name(name: str) -> str:
+    """Return a name no other writer has, which tells whose it is."""
+    return f".{name}.huzhu-{socket.gethostname()}~{os.getpid()}~{uuid.uuid4().hex[:8]}.tmp"
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _reason(error: OSError, path: Path, needs: int) -> str:
+    """Return what kept a file or folder from being written, and the remedy."""
+    if error.errno in _FULL:
+        return disk_full(path, needs, _free_bytes(path), error)
+    if error.errno in _REFUSED:
+        return (
+            f"{path}: not writable ({error.strerror}); "
+            "allow writing there or use --results DIR with another folder"
+        )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"{path}: a file stands where a folder is needed; move it or use --results DIR"
+    return f"{path}: cannot be written ({error.strerror or error}); use --results DIR"
+
+
+def _free_bytes(path: Path) -> int:
+    """Return the free space of the disk that `path` is or would be on."""
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(place).free
+    return 0
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes as a person reads it."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"

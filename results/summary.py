@@ -1,0 +1,171 @@
+"""The `summary` table: how each quantity of `periods` is distributed over the paths of a point.
+
+One row a point, period, plan and quantity (`results.schema.QUANTITIES`), for every period that any
+path of the run reached. A quantity taken over all paths counts zero for a path that has closed;
+one taken over the running paths leaves it out, `paths` saying how many remain, and where none
+remains the figures are missing. The standard deviation is the sample's (n-1), missing for one
+path; quantiles interpolate linearly between order statistics (position q(n-1), SQL quantile_cont).
+
+The same paths give the same bits, however they were spread over shards: points are taken in
+order, a bounded number of rows at a time, and DuckDB sums them on one thread in order of the path.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from results.engine import add_view, connect
+from results.manifest import FileRecord
+from results.schema import QUANTITIES, Quantity, arrow_schema
+from results.store import RunStore
+
+if TYPE_CHECKING:
+    import duckdb
+
+ROWS_AT_ONCE: Final = 500_000
+"""Rows of `periods` summarised together: some 200 MB of memory."""
+
+_LEVELS: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+
+
+def summarise(store: RunStore, plans: Sequence[str]) -> list[FileRecord]:
+    """Write the `summary` table of a run from its finished shards.
+
+    Parameters
+    ----------
+    store : RunStore
+        The run.
+    plans : sequence of str
+        Plans in the order their rows shall have.
+
+    Returns
+    -------
+    list of FileRecord
+        The files written, for the manifest.
+
+    Raises
+    ------
+    StoreError
+        A file cannot be written.
+    """
+    parts = enumerate(_summaries(store, plans))
+    return [store.write_table("summary", part, number) for number, part in parts]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Points and periods that are summarised together, both ends included."""
+
+    points: tuple[int, int]
+    periods: tuple[int, int]
+
+
+def _summaries(store: RunStore, plans: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield the summary part by part; one empty part where there are no paths."""
+    with connect(threads=1) as connection:
+        _add_tables(connection, store, plans)
+        for part in _parts(connection, len(plans)):
+            _lay_out(connection, part)
+            yield connection.sql(_summary_sql()).to_arrow_table()
+
+
+def _add_tables(
+    connection: duckdb.DuckDBPyConnection, store: RunStore, plans: Sequence[str]
+) -> None:
+    """Make `paths`, `periods`, the ranked `plans` and the `horizon` known to the connection."""
+    shards = store.finished_shards(verify=False).values()
+    files = [entry for shard in shards for entry in shard.files]
+    for table in ("paths", "periods"):
+        places = [store.folder / entry.path for entry in files if entry.table == table]
+        add_view(connection, table, places, arrow_schema(table))
+    connection.execute("create table plans (plan varchar, rank integer)")
+    connection.executemany("insert into plans values (?, ?)", [[p, i] for i, p in enumerate(plans)])
+    connection.execute(
+        "create table horizon as select period::integer as period from "
+        "range((select coalesce(max(periods_run), 0) from paths)) as every(period)"
+    )
+
+
+def _parts(connection: duckdb.DuckDBPyConnection, plans: int) -> Iterator[_Part]:
+    """Yield parts of at most `ROWS_AT_ONCE` rows, or of a single period where that has more.
+
+    They depend on the paths alone, never on the shards. Without paths, one part without points.
+    """
+    rows = connection.execute(
+        "select point, count(*), (select count(*) from horizon) from paths "
+        "group by point order by point"
+    ).fetchall()
+    last_period = rows[0][2] - 1 if rows else -1
+    first, last, held = 0, -1, 0
+    for point, paths, periods in rows:
+        if held and held + paths * periods * plans > ROWS_AT_ONCE:
+            yield from _slices(_Part((first, last), (0, last_period)), held)
+            first, held = point, 0
+        last, held = point, held + paths * periods * plans
+    yield from _slices(_Part((first, last), (0, last_period)), held)
+
+
+def _slices(part: _Part, rows: int) -> Iterator[_Part]:
+    """Yield a part of `rows` rows in slices of some periods each, if it is too large."""
+    end = part.periods[1] + 1
+    slices = min(max(1, math.ceil(rows / ROWS_AT_ONCE)), max(1, end))
+    bounds = [end * i // slices for i in range(slices + 1)]
+    for start, stop in itertools.pairwise(bounds):
+        yield _Part(part.points, (start, stop - 1))
+
+
+def _lay_out(connection: duckdb.DuckDBPyConnection, part: _Part) -> None:
+    """Lay out one row a point, period, plan and path in that order, closed paths included."""
+    values = ", ".join(_value_sql(quantity) for quantity in QUANTITIES)
+    points = f"point between {part.points[0]} and {part.points[1]}"
+    periods = f"period between {part.periods[0]} and {part.periods[1]}"
+    connection.execute(
+        f"""
+        create or replace temp table laid_out as
+        select grid.point, grid.period, grid.plan, grid.rank, {values}
+        from (
+            select point, path, period, plan, rank from paths, horizon, plans
+            where {points} and {periods}
+        ) as grid
+        left join (select * from periods where {points} and {periods}) as found
+        using (point, path, period, plan)
+        order by grid.point, grid.period, grid.rank, grid.path
+        """
+    )
+
+
+def _value_sql(quantity: Quantity) -> str:
+    """Return the SQL of one quantity's value on one path: number, or null where left out."""
+    value = f"found.{quantity.name}::double"
+    return f"{f'coalesce({value}, 0)' if quantity.over == 'all' else value} as {quantity.name}"
+
+
+def _summary_sql() -> str:
+    """Return the SQL that turns what is laid out into rows of `summary`."""
+    levels = list(_LEVELS.values())
+    figures = ", ".join(
+        f"{{'mean': avg({name}), 'sd': stddev_samp({name}), 'paths': count({name}), "
+        f"'q': quantile_cont({name}, {levels})}} as {name}"
+        for name in (quantity.name for quantity in QUANTITIES)
+    )
+    quantiles = ", ".join(f"figure.q[{i}] as {name}" for i, name in enumerate(_LEVELS, start=1))
+    rows = " union all ".join(
+        f"select point, period, plan, rank, {order} as place, '{quantity.name}' as quantity, "
+        f"{quantity.name} as figure from wide"
+        for order, quantity in enumerate(QUANTITIES)
+    )
+    return f"""
+        with wide as materialized (
+            select point, period, plan, rank, {figures} from laid_out group by all
+        )
+        select point, period, plan, quantity, figure.mean as mean, figure.sd as sd,
+            figure.sd / sqrt(figure.paths) as standard_error, {quantiles},
+            figure.paths::integer as paths
+        from ({rows}) order by point, period, rank, place
+        """

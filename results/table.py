@@ -1,0 +1,319 @@
+"""What happened, as a table in plain text: of one run (a row a point), and of all runs."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from results.run import Run, RunList
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+POINTS_SHOWN: Final = 30
+"""Points that the table of a run shows."""
+
+YEARS_SHOWN: Final = 3
+"""Years whose shares the table of a run shows, one column each."""
+
+_NOTE: Final = (
+    "± is the Monte-Carlo standard error of a mean over paths. Share: what a member present "
+    "throughout was billed\nin that year{plan}, over the paths that ran the year through."
+)
+
+
+@dataclass(frozen=True)
+class _Mean:
+    """A mean over paths and its standard error; None where there is none."""
+
+    value: float | None
+    error: float | None
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column of figures: heading lines, a mean a point, decimals if not by size."""
+
+    heading: str
+    means: Mapping[int, _Mean]
+    scale: float = 1.0
+    decimals: int | None = None
+
+    def cell(self, point: int, between: str) -> str:
+        """Return the figure of a point; `between` stands before its standard error."""
+        mean = self.means.get(point)
+        if mean is None or mean.value is None:
+            return "–"
+        digits = self._fitting_decimals() if self.decimals is None else self.decimals
+        text = f"{mean.value / self.scale:,.{digits}f}"
+        if mean.error is None:
+            return text
+        return f"{text}{between}{mean.error / self.scale:,.{digits}f}"
+
+    def _fitting_decimals(self) -> int:
+        """Return the decimals that show four figures of the largest mean."""
+        largest = max((abs(m.value) for m in self.means.values() if m.value), default=0.0)
+        return max(0, 3 - math.floor(math.log10(max(largest / self.scale, 1.0))))
+
+
+def show_run(run: Run, width: int = 120) -> str:
+    """Return what came out of a run, a row a point: swept values, means over paths, closures.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    width : int
+        Characters a line may have; standard errors go to a line of their own where they must.
+
+    Raises
+    ------
+    RunError
+        A file of the run is damaged.
+    """
+    console = _console(width)
+    console.print(_heading(run))
+    points = run.arrow("points").to_pylist()
+    columns, causes = _figures(run)
+    shown = points[:POINTS_SHOWN]
+    table = _points_table(shown, columns, causes, "±")
+    if _natural_width(console, table) > width:
+        table = _points_table(shown, columns, causes, "\n±")
+    console.print("", table, "", sep="\n")
+    for line in _closing_lines(run, len(points)):
+        console.print(line)
+    return _text(console)
+
+
+def show_runs(listing: RunList, width: int = 120) -> str:
+    """Return a list of runs, a row each, and what is wrong with those that do not open.
+
+    Parameters
+    ----------
+    listing : RunList
+        The runs (`results.run.list_runs`).
+    width : int
+        Characters a line may have.
+    """
+    console = _console(width)
+    table = _table(("run", "status", "started", "points", "paths", "wall s", "scenario"))
+    for run in listing.runs:
+        manifest = run.manifest
+        started = manifest.started[:16].replace("T", " ")
+        paths = sum(entry.rows for s in run.shards for entry in s.files if entry.table == "paths")
+        wall = f"{manifest.wall_seconds:.0f}" if manifest.finished else "–"
+        numbers = (str(manifest.points), str(paths), wall)
+        cells = (run.folder.name, manifest.status, started, *numbers, manifest.scenario_title)
+        table.add_row(*cells)
+    console.print(table if listing.runs else "no runs yet; huzhu run CONFIG makes the first")
+    for problem in listing.problems:
+        console.print(problem)
+    return _text(console)
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Return the shortest ending of each dotted path that tells it from the others.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Dotted paths, each once.
+    """
+    every = [path.split(".") for path in paths]
+    return {".".join(path): _shortest_ending(path, every) for path in every}
+
+
+def value_text(value: object) -> str:
+    """Return a swept value as a person writes it: 0.08, 300,000, true."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    return "–" if value is None else str(value)
+
+
+def _broken(name: str) -> str:
+    """Return a long name in several lines, broken after its underscores and dots."""
+    return re.sub(r"(?<=[_.])", "\n", name) if len(name) > 9 else name
+
+
+def _shortest_ending(path: list[str], every: list[list[str]]) -> str:
+    """Return the shortest ending of `path` that no other of `every` has."""
+    for length in range(1, len(path)):
+        ending = path[-length:]
+        if sum(other[-length:] == ending for other in every) == 1:
+            return ".".join(ending)
+    return ".".join(path)
+
+
+def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
+    """Return the columns of figures, and the main cause of closure of each point."""
+    with run.duckdb() as connection:
+
+        def means(expression: str) -> dict[int, _Mean]:
+            """Return mean and standard error over the paths of each point."""
+            sql = (
+                f"select point, avg(x), stddev_samp(x) / sqrt(count(x)) "
+                f"from (select point, ({expression})::double as x from paths) group by point"
+            )
+            rows = connection.execute(sql).fetchall()
+            return {point: _Mean(mean, error) for point, mean, error in rows}
+
+        peak, end, when = means("peak_members"), means("members_end"), means("peak_period")
+        closed = means("100 * (closure_cause <> 'none')::integer")
+        columns = [
+            _people("peak\nmembers", peak),
+            _Column(
+                "at\nperiod", {point: _Mean(mean.value, None) for point, mean in when.items()}, 1, 0
+            ),
+            _people("members\nat end", end),
+            *_share_columns(run, connection.execute(_shares_sql(), _years(run)).fetchall()),
+            _Column("cases", means("cases")),
+            _Column("closed\n%", closed, 1, 0),
+        ]
+        return columns, dict(connection.execute(_causes_sql()).fetchall())
+
+
+def _people(heading: str, means: dict[int, _Mean]) -> _Column:
+    """Return a column of people, in millions where that reads better."""
+    largest = max((mean.value or 0 for mean in means.values()), default=0)
+    return _Column(
+        f"{heading}\nm" if largest >= 1e6 else heading, means, 1e6 if largest >= 1e6 else 1
+    )
+
+
+def _years(run: Run) -> list[Any]:
+    """Return the parameters of `_shares_sql`: periods a year and the main plan."""
+    return [run.manifest.periods_per_year, run.manifest.plans[0]]
+
+
+def _shares_sql() -> str:
+    """Return the SQL of the yearly share: point, year, mean, standard error over whole years."""
+    return """
+        with years as (
+            select point, path, period // $1 as year, sum(share) as billed
+            from periods where plan = $2 group by all having count(*) = $1
+        )
+        select point, year, avg(billed), stddev_samp(billed) / sqrt(count(*))
+        from years group by all
+        """
+
+
+def _causes_sql() -> str:
+    """Return the SQL of each point's most frequent cause of closure, the first of equals."""
+    return """
+        with causes as (
+            select point, closure_cause as cause, count(*) as times
+            from paths where closure_cause <> 'none' group by all
+        )
+        select point, arg_max(cause, times order by cause) from causes group by point
+        """
+
+
+def _share_columns(run: Run, rows: Sequence[tuple[Any, ...]]) -> list[_Column]:
+    """Return one column a whole year, `YEARS_SHOWN` at most."""
+    years = min(YEARS_SHOWN, run.manifest.periods // run.manifest.periods_per_year)
+    return [
+        _Column(
+            f"share\nyear {year + 1}\nyuan",
+            {point: _Mean(mean, error) for point, found, mean, error in rows if found == year},
+        )
+        for year in range(years)
+    ]
+
+
+def _points_table(
+    points: Sequence[Mapping[str, Any]],
+    columns: Sequence[_Column],
+    causes: Mapping[int, str],
+    between: str,
+) -> Table:
+    """Return the table of a run; `between` stands between a mean and its standard error."""
+    swept = [name for name in (points[0] if points else {}) if name != "point"]
+    names = short_names(swept)
+    headings = [_broken(names[path]) for path in swept] + [column.heading for column in columns]
+    table = _table(("point", *headings, *(["main cause"] if causes else [])))
+    for row in points:
+        point = row["point"]
+        values = [value_text(row[path]) for path in swept]
+        figures = [column.cell(point, between) for column in columns]
+        cause = [causes.get(point, "–")] if causes else []
+        table.add_row(str(point), *values, *figures, *cause)
+    return table
+
+
+def _heading(run: Run) -> str:
+    """Return two lines: what the run is, and how far and how long it ran."""
+    manifest = run.manifest
+    size = (
+        f"{_count(manifest.points, 'point')} × {_count(manifest.paths_per_point, 'path')} × "
+        f"{_count(manifest.periods, 'period')} ({manifest.periods_per_year} a year)"
+    )
+    seconds = (
+        f"wall {manifest.wall_seconds:.1f} s, kernels {manifest.kernel_seconds:.1f} s, "
+        f"overhead {manifest.overhead_seconds:.1f} s"
+    )
+    progress = f"{len(run.shards)} of {manifest.shards} shards finished"
+    state = seconds if manifest.finished else progress
+    return f"{manifest.scenario_title} [{run.folder.name}]\n{manifest.status}: {size}; {state}"
+
+
+def _count(number: int, word: str) -> str:
+    """Return a number and its word, in the plural where it needs it."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _closing_lines(run: Run, points: int) -> list[str]:
+    """Return what stands under the table of a run."""
+    plans = run.manifest.plans
+    lines = [_NOTE.format(plan=f" (plan {plans[0]})" if len(plans) > 1 else "")]
+    if points > POINTS_SHOWN:
+        lines.insert(
+            0, f"The first {POINTS_SHOWN} of {points} points; query the run for the others."
+        )
+    if run.manifest.failures:
+        failed = _count(len(run.manifest.failures), "point")
+        lines.append(f"{failed} failed; manifest.json says which and why.")
+    return lines
+
+
+def _table(headings: Iterable[str]) -> Table:
+    """Return an empty table with headings; figures are aligned right, words left."""
+    from rich import box
+    from rich.table import Table
+
+    words = ("run", "status", "started", "scenario", "main cause")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(
+            heading,
+            justify="left" if heading in words else "right",
+            overflow="fold",
+            no_wrap=heading in ("run", "status", "started"),
+        )
+    return table
+
+
+def _natural_width(console: Console, table: Table) -> int:
+    """Return the width of a table that nothing confines."""
+    from rich.measure import Measurement
+
+    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+
+
+def _console(width: int) -> Console:
+    """Return a console that writes plain text into memory."""
+    from rich.console import Console
+
+    return Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
+
+
+def _text(console: Console) -> str:
+    """Return what was printed, without blanks at the ends of lines."""
+    printed = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
+    return "\n".join(line.rstrip() for line in printed.splitlines()).strip("\n") + "\n"

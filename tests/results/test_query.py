@@ -1,0 +1,139 @@
+"""Queries: the four formats hold the same answer, and errors are DuckDB's own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from results.atomic import StoreError
+from results.query import FORMATS, ROWS_SHOWN, ask, query, save_query
+from results.run import Run, RunError
+from tests.results.synthetic import FEE, a_run, made_rows
+
+ANSWER = "select point, plan, sum(cases) as cases, avg(share) as share from periods group by all"
+SORTED = f"{ANSWER} order by all"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return a_run(tmp_path_factory.mktemp("runs") / "run", made_rows(points=3))
+
+
+def test_a_sum_of_counts_is_a_whole_number(run: Run) -> None:
+    answer = ask(run, SORTED)
+    assert answer.schema.field("cases").type == pa.int64()
+    cases = run.pandas("periods").groupby("point")["cases"].sum().tolist()
+    assert answer["cases"].to_pylist() == cases
+
+
+def test_a_decimal_that_is_not_whole_or_too_long_is_a_float(run: Run) -> None:
+    answer = ask(run, "select 1.5 as half, 1e30::decimal(38, 0) as much")
+    assert answer.to_pylist() == [{"half": 1.5, "much": 1e30}]
+
+
+def test_json_gives_the_records(run: Run) -> None:
+    assert json.loads(query(run, SORTED, "json")) == ask(run, SORTED).to_pylist()
+
+
+def test_json_has_null_where_there_is_no_number(run: Run) -> None:
+    text = query(run, "select 'nan'::double a, [1, 'inf'::double] b, {'c': null} d", "json")
+    assert json.loads(text) == [{"a": None, "b": [1, None], "d": {"c": None}}]
+
+
+def test_json_writes_dates_as_text(run: Run) -> None:
+    assert json.loads(query(run, "select date '2026-01-02' as day", "json")) == [
+        {"day": "2026-01-02"}
+    ]
+
+
+def test_csv_gives_every_digit(run: Run) -> None:
+    text = query(run, SORTED, "csv")
+    assert isinstance(text, str)
+    rows = list(csv.DictReader(io.StringIO(text)))
+    expected = ask(run, SORTED).to_pylist()
+    assert [float(row["share"]) for row in rows] == [row["share"] for row in expected]
+    assert [row["plan"] for row in rows] == [row["plan"] for row in expected]
+
+
+def test_csv_leaves_missing_values_empty(run: Run) -> None:
+    assert query(run, "select 1 as a, null as b", "csv") == "a,b\n1,\n"
+
+
+def test_parquet_gives_the_same_table(run: Run) -> None:
+    content = query(run, SORTED, "parquet")
+    assert isinstance(content, bytes)
+    assert pq.read_table(pa.BufferReader(content)).equals(ask(run, SORTED))
+
+
+def test_an_answer_can_be_saved_whole(run: Run, tmp_path: Path) -> None:
+    for format in FORMATS:
+        save_query(run, SORTED, tmp_path / format, format)
+        content = query(run, SORTED, format)
+        expected = content if isinstance(content, bytes) else content.encode()
+        assert (tmp_path / format).read_bytes() == expected
+    with pytest.raises(StoreError, match="gone/answer"):
+        save_query(run, SORTED, tmp_path / "gone" / "answer", "csv")
+
+
+def test_swept_columns_are_named_in_double_quotes(run: Run) -> None:
+    assert query(run, f'select "{FEE}" as fee from points order by 1', "csv") == (
+        "fee\n0.0\n0.08\n0.16\n"
+    )
+
+
+def test_text_is_aligned_and_says_what_is_missing(run: Run) -> None:
+    text = query(run, "select 'main' as plan, 12 as members union all select null, 3 order by 2")
+    assert text == "plan  members\n────  ───────\n–           3\nmain       12\n"
+
+
+def test_text_shows_the_first_rows_and_columns_and_says_so(run: Run) -> None:
+    text = query(run, "select r.*, p.* from range(100) r, periods p limit 100", width=60)
+    assert isinstance(text, str)
+    lines = text.splitlines()
+    assert len(lines) == 2 + ROWS_SHOWN + 1
+    assert all(len(line) <= 60 for line in lines[:-1])
+    assert lines[-1].startswith(f"({ROWS_SHOWN} of 100 rows, ")
+    assert lines[-1].endswith("columns shown; --format csv, json or parquet gives all)")
+
+
+def test_long_text_is_cut_in_the_text_form_alone(run: Run) -> None:
+    sql = "select repeat('x', 100) as x"
+    assert "x" * 39 + "…" in str(query(run, sql))
+    assert "x" * 100 in str(query(run, sql, "csv"))
+
+
+def test_columns_of_one_name_are_told_apart(run: Run) -> None:
+    assert query(run, "select 1 as a, 2 as a, 3 as b", "csv") == "a,a_1,b\n1,2,3\n"
+
+
+def test_an_empty_answer_has_its_headings(run: Run) -> None:
+    sql = "select point, plan from periods where false"
+    assert query(run, sql, "csv") == "point,plan\n"
+    assert query(run, sql, "json") == "[]\n"
+    assert query(run, sql) == "point  plan\n─────  ────\n"
+
+
+def test_an_unknown_column_is_told_with_its_candidates(run: Run) -> None:
+    with pytest.raises(RunError, match=r'(?s)"memebers" not found.*"members"'):
+        query(run, "select memebers from periods")
+
+
+def test_an_unknown_table_is_told_with_its_candidate(run: Run) -> None:
+    with pytest.raises(RunError, match=r"(?s)period does not exist.*periods"):
+        query(run, "from period")
+
+
+def test_broken_sql_is_told_as_duckdb_says_it(run: Run) -> None:
+    with pytest.raises(RunError, match="Parser Error: syntax error"):
+        query(run, "selct 1")
+
+
+def test_an_unknown_format_is_told(run: Run) -> None:
+    with pytest.raises(RunError, match="no format 'xml'; there are table, csv, json, parquet"):
+        query(run, "select 1", "xml")  # type: ignore[arg-type]
