@@ -23,7 +23,7 @@ from configs.sweep import Config, scenario_at, values_at
 from flows.layout import Shard
 from kernels import cohort
 from kernels.dtypes import PATH_ROW, PERIOD_ROW
-from kernels.parameters import Parameters, from_groups
+from kernels.parameters import Parameters, from_fields
 from kernels.platform import CLOSURE_CAUSES
 from results.atomic import StoreError
 from results.manifest import ShardRecord
@@ -167,7 +167,7 @@ def simulate(work: Work, point: int, paths: range) -> Block:
 
 def parameters(scenario: Scenario) -> Parameters:
     """Return a scenario as the kernels take it."""
-    return from_groups(arrays.parameters(scenario))
+    return from_fields(arrays.parameters(scenario))
 
 
 @lru_cache(maxsize=4)

@@ -4,9 +4,9 @@ Law: nobody is lost. Members who pass their plan's `max_age` leave as `aged_out`
 `moved` and join their plan's successor with the same number.
 """
 
-from kernels.compiling import kernel
+from kernels.compiling import inlined_kernel, kernel
 from kernels.draws import Purpose, stream
-from kernels.parameters import Int64, Parameters, TenureParameters
+from kernels.parameters import Int64, Parameters
 from kernels.state import (
     AGED_OUT,
     MOVED,
@@ -52,7 +52,7 @@ def merge_stage(state: State, plan: int, source: int, target: int) -> None:
                     state.debt[plan, source, late - 1, motive, group] = 0.0
 
 
-@kernel
+@inlined_kernel
 def group_members(members: Int64, group: int) -> int:
     """Count the members (int64, persons) of one group in a stage, int64[K, C, G]."""
     count = 0
@@ -62,7 +62,7 @@ def group_members(members: Int64, group: int) -> int:
     return count
 
 
-@kernel
+@inlined_kernel
 def merge_charges(state: State, plan: int, source: int, target: int) -> None:
     """Average what members of two stages were charged this year, weighted by members.
 
@@ -83,7 +83,7 @@ def merge_charges(state: State, plan: int, source: int, target: int) -> None:
 
 
 @kernel
-def advance_tenure(tenure: TenureParameters, state: State, plan: int, period: int) -> None:
+def advance_tenure(parameters: Parameters, state: State, plan: int, period: int) -> None:
     """Let a period of tenure pass for every member of a plan.
 
     Waiting periods move one stage on. Past them, selection wears off, and every
@@ -91,15 +91,16 @@ def advance_tenure(tenure: TenureParameters, state: State, plan: int, period: in
 
     Parameters
     ----------
-    tenure : TenureParameters
+    parameters : Parameters
     state : State, changed
     plan, period : int64
     """
-    first = tenure.wait[plan]
-    last = first + tenure.bands - 1
+    pool = parameters.pool[0]
+    first = parameters.plans[plan]["wait"]
+    last = first + pool["bands"] - 1
     for stage in range(first, last + 1):
-        state.wear[plan, stage] *= tenure.selection_decay
-    if period % tenure.band_periods == 0:
+        state.wear[plan, stage] *= pool["selection_decay"]
+    if period % pool["band_periods"] == 0:
         for stage in range(last - 1, first - 1, -1):
             merge_stage(state, plan, stage, stage + 1)
     for stage in range(first - 1, -1, -1):
@@ -121,34 +122,37 @@ def advance_age(
     state : State, changed
     seed, path, plan, period : int64
     """
-    tenure = parameters.tenure
+    wait = parameters.plans[plan]["wait"]
     place = stream(seed, path, Purpose.AGEING, period)
     _, stages, arrears, motives, groups = state.members.shape
     for motive in range(motives):
         for group in range(groups):
-            state.chance[motive, group] = 1.0 / tenure.band_years[group]
+            state.chance[motive, group] = 1.0 / parameters.groups[group]["band_years"]
     for stage in range(stages):
         for late in range(arrears):
-            block = block_address(plan, stage, late, tenure.wait[plan])
+            block = block_address(plan, stage, late, wait)
             members = state.members[plan, stage, late]
             if draw_cells(
-                place, block, parameters.group_code, members, state.chance, state.drawn
+                place, block, parameters.groups, members, state.chance, state.drawn
             ):
-                age_block(tenure, state, plan, stage, late)
+                age_block(parameters, state, plan, stage, late)
 
 
-@kernel
-def age_block(tenure: TenureParameters, state: State, plan: int, stage: int, late: int) -> None:
+@inlined_kernel
+def age_block(
+    parameters: Parameters, state: State, plan: int, stage: int, late: int
+) -> None:
     """Send the drawn members of a block into the next age band of their sex, or away.
 
     Parameters
     ----------
-    tenure : TenureParameters
+    parameters : Parameters
     state : State, changed; `drawn` says who
     plan, stage, late : int64, the block
     """
     _, _, _, motives, groups = state.members.shape
-    heir = tenure.successor[plan]
+    heir = parameters.plans[plan]["successor"]
+    last = parameters.plans[plan]["last_band"]
     for motive in range(motives):
         # from the oldest down, so that who arrives is not among those who go
         for group in range(groups - 1, -1, -1):
@@ -156,7 +160,7 @@ def age_block(tenure: TenureParameters, state: State, plan: int, stage: int, lat
             if older == 0:
                 continue
             debt = remove(state, (plan, stage, late, motive, group), older)
-            if tenure.band[group] < tenure.last_band[plan]:
+            if parameters.groups[group]["band"] < last:
                 state.members[plan, stage, late, motive, group + 2] += older
                 if late > 0:
                     state.debt[plan, stage, late - 1, motive, group + 2] += debt
@@ -164,12 +168,12 @@ def age_block(tenure: TenureParameters, state: State, plan: int, stage: int, lat
                 write_off(state, plan, debt)
                 state.left[plan, AGED_OUT if heir < 0 else MOVED] += older
                 if heir >= 0:
-                    move_in(tenure, state, plan, stage, motive, group, older)
+                    move_in(parameters, state, plan, stage, motive, group, older)
 
 
-@kernel
+@inlined_kernel
 def move_in(
-    tenure: TenureParameters,
+    parameters: Parameters,
     state: State,
     plan: int,
     stage: int,
@@ -183,13 +187,13 @@ def move_in(
 
     Parameters
     ----------
-    tenure : TenureParameters
+    parameters : Parameters
     state : State, changed
     plan, stage, motive, group : int64, the cell they leave
     count : int64, persons, > 0
     """
-    heir = tenure.successor[plan]
-    last = tenure.wait[heir] + tenure.bands - 1
+    heir = parameters.plans[plan]["successor"]
+    last = parameters.plans[heir]["wait"] + parameters.pool[0]["bands"] - 1
     part = count / (count + stage_members(state.members[heir, last]))
     state.wear[heir, last] += part * (state.wear[plan, stage] - state.wear[heir, last])
     state.unbilled[heir, last] += part * (1.0 - state.unbilled[heir, last])
@@ -197,7 +201,7 @@ def move_in(
     state.moved_in[heir] += count
 
 
-@kernel
+@inlined_kernel
 def begin_year(state: State) -> None:
     """Forget what was charged towards the annual caps."""
     state.charged_year[:] = 0.0

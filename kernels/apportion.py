@@ -16,14 +16,8 @@ import math
 import numpy as np
 
 from kernels.claims import benefits_due, expected_benefit
-from kernels.compiling import kernel
-from kernels.parameters import (
-    ApportionmentParameters,
-    Float64,
-    Int64,
-    Parameters,
-    TenureParameters,
-)
+from kernels.compiling import inlined_kernel, kernel
+from kernels.parameters import Float64, Int64, Parameters
 from kernels.state import State
 
 EQUAL = 0
@@ -45,7 +39,7 @@ FEN_PER_YUAN = 100.0
 FEN_TOLERANCE = 1e-6
 
 
-@kernel
+@inlined_kernel
 def total_weight(payers: Int64, weight: Float64) -> float:
     """Sum the weights of all payers: int64[groups] persons, float64[groups]."""
     total = 0.0
@@ -54,7 +48,7 @@ def total_weight(payers: Int64, weight: Float64) -> float:
     return total
 
 
-@kernel
+@inlined_kernel
 def charge_within_caps(
     payers: Int64, weight: Float64, cap: Float64, cost: float, charge: Float64
 ) -> float:
@@ -105,7 +99,7 @@ def charge_within_caps(
     return max(0.0, cost - charged)
 
 
-@kernel
+@inlined_kernel
 def round_up_to_fen(payers: Int64, charge: Float64) -> float:
     """Round each charge up to the next fen and give the bill.
 
@@ -126,7 +120,7 @@ def round_up_to_fen(payers: Int64, charge: Float64) -> float:
     return billed / FEN_PER_YUAN
 
 
-@kernel
+@inlined_kernel
 def round_by_largest_remainder(payers: Int64, charge: Float64, total: float) -> float:
     """Round charges to whole fen that add up to the total's whole fen.
 
@@ -163,10 +157,8 @@ def round_by_largest_remainder(payers: Int64, charge: Float64, total: float) -> 
     return (billed - left) / FEN_PER_YUAN
 
 
-@kernel
-def set_payers(
-    apportionment: ApportionmentParameters, tenure: TenureParameters, state: State, plan: int
-) -> int:
+@inlined_kernel
+def set_payers(parameters: Parameters, state: State, plan: int) -> int:
     """Count who is billed, by stage and group.
 
     Claimants who wait for their assessment are billed in the last stage; those settled this
@@ -174,8 +166,7 @@ def set_payers(
 
     Parameters
     ----------
-    apportionment : ApportionmentParameters
-    tenure : TenureParameters
+    parameters : Parameters
     state : State, `payers` changed
     plan : int64
 
@@ -183,8 +174,9 @@ def set_payers(
     -------
     int64, persons billed
     """
-    first = 0 if apportionment.waiting_members_pay[plan] else tenure.wait[plan]
-    last = tenure.wait[plan] + tenure.bands - 1
+    settings = parameters.plans[plan]
+    first = 0 if settings["waiting_members_pay"] else settings["wait"]
+    last = settings["wait"] + parameters.pool[0]["bands"] - 1
     _, _, arrears, motives, groups = state.members.shape
     payers = state.payers[plan]
     payers[:] = 0
@@ -195,7 +187,7 @@ def set_payers(
                     payers[stage, group] += state.members[plan, stage, late, motive, group]
     for group in range(groups):
         payers[last, group] += state.pending_members[plan, group]
-        if not apportionment.claimants_pay[plan]:
+        if not settings["claimants_pay"]:
             for severity in range(state.accepted.shape[2]):
                 payers[last, group] -= state.accepted[plan, group, severity]
     total = 0
@@ -205,7 +197,7 @@ def set_payers(
     return total
 
 
-@kernel
+@inlined_kernel
 def set_weights(parameters: Parameters, state: State, plan: int) -> None:
     """Fill in each group's weight under the plan's rule.
 
@@ -215,58 +207,57 @@ def set_weights(parameters: Parameters, state: State, plan: int) -> None:
     state : State, `weight` changed
     plan : int64
     """
-    rule = parameters.apportionment.rule[plan]
-    wait = parameters.tenure.wait[plan]
+    rule = parameters.plans[plan]["rule"]
+    wait = parameters.plans[plan]["wait"]
     weight = state.weight[plan]
     for group in range(weight.shape[1]):
-        expected = expected_benefit(parameters.claims, plan, group)
+        expected = expected_benefit(parameters, plan, group)
         for stage in range(weight.shape[0]):
             if rule == EQUAL:
                 weight[stage, group] = 1.0
             elif rule == TABLE:
-                weight[stage, group] = parameters.apportionment.weights[plan, group]
+                weight[stage, group] = parameters.weights[plan, group]
             elif stage < wait:
                 weight[stage, group] = 0.0
             else:
                 weight[stage, group] = state.incidence[plan, stage, group] * expected
 
 
-@kernel
-def set_caps(
-    apportionment: ApportionmentParameters, state: State, plan: int, cases: int
-) -> None:
+@inlined_kernel
+def set_caps(parameters: Parameters, state: State, plan: int, cases: int) -> None:
     """Fill in the most that a member of each group can be charged this period.
 
     Where charges are in fen, so are caps.
 
     Parameters
     ----------
-    apportionment : ApportionmentParameters
+    parameters : Parameters
     state : State, `cap` changed
     plan, cases : int64
     """
-    limit = apportionment.cap_period[plan]
-    if apportionment.cap_case[plan] < math.inf:
-        limit = min(limit, apportionment.cap_case[plan] * cases)
-    year = apportionment.cap_year[plan]
+    settings = parameters.plans[plan]
+    limit = settings["cap_period"]
+    if settings["cap_case"] < math.inf:
+        limit = min(limit, settings["cap_case"] * cases)
+    year = settings["cap_year"]
     cap = state.cap[plan]
     for stage in range(cap.shape[0]):
         for group in range(cap.shape[1]):
             most = min(limit, max(0.0, year - state.charged_year[plan, stage, group]))
-            if apportionment.rounding[plan] != EXACT and most < math.inf:
+            if settings["rounding"] != EXACT and most < math.inf:
                 most = math.floor(most * FEN_PER_YUAN + FEN_TOLERANCE) / FEN_PER_YUAN
             cap[stage, group] = most
 
 
-@kernel
+@inlined_kernel
 def charge_groups(
-    apportionment: ApportionmentParameters, state: State, plan: int, cost: float
+    parameters: Parameters, state: State, plan: int, cost: float
 ) -> tuple[float, float]:
     """Charge a cost to the plan's payers by its weights, caps and rounding.
 
     Parameters
     ----------
-    apportionment : ApportionmentParameters
+    parameters : Parameters
     state : State, `charge` changed
     plan : int64
     cost : float64, yuan
@@ -275,14 +266,15 @@ def charge_groups(
     -------
     (billed, excess) : float64, yuan; the excess is what the caps left uncharged
     """
+    rounding = parameters.plans[plan]["rounding"]
     payers = state.payers[plan].reshape(-1)
     charge = state.charge[plan].reshape(-1)
     weight = state.weight[plan].reshape(-1)
     excess = charge_within_caps(payers, weight, state.cap[plan].reshape(-1), cost, charge)
     total = max(0.0, cost) - excess
-    if apportionment.rounding[plan] == NEXT_FEN:
+    if rounding == NEXT_FEN:
         return round_up_to_fen(payers, charge), excess
-    if apportionment.rounding[plan] == LARGEST_REMAINDER:
+    if rounding == LARGEST_REMAINDER:
         return round_by_largest_remainder(payers, charge, total), excess
     billed = 0.0
     for group in range(payers.size):
@@ -290,7 +282,7 @@ def charge_groups(
     return billed, excess
 
 
-@kernel
+@inlined_kernel
 def add_to_year(charge: Float64, charged_year: Float64) -> None:
     """Count the period's charges, float64[S, G], towards the annual caps, float64[S, G]; yuan."""
     for stage in range(charge.shape[0]):
@@ -314,18 +306,18 @@ def settle(
     row : PERIOD_ROW, money columns filled
     plan, members : int64
     """
-    apportionment = parameters.apportionment
-    payers = set_payers(apportionment, parameters.tenure, state, plan)
-    benefits, full = benefits_due(parameters.claims, state.accepted[plan], plan, payers)
-    fee_rate = apportionment.fee_rate[plan]
-    custody = apportionment.custody[plan] * members
+    settings = parameters.plans[plan]
+    payers = set_payers(parameters, state, plan)
+    benefits, full = benefits_due(parameters, state.accepted[plan], plan, payers)
+    fee_rate = settings["fee_rate"]
+    custody = settings["custody"] * members
     cost = benefits * (1.0 + fee_rate) + custody + state.plan[plan]["carried"]
     set_weights(parameters, state, plan)
-    set_caps(apportionment, state, plan, row["cases"])
-    billed, excess = charge_groups(apportionment, state, plan, cost)
-    if apportionment.excess_to[plan] == PLATFORM:
+    set_caps(parameters, state, plan, row["cases"])
+    billed, excess = charge_groups(parameters, state, plan, cost)
+    if settings["excess_to"] == PLATFORM:
         row["subsidy"] = excess
-    elif apportionment.excess_to[plan] == BENEFITS:
+    elif settings["excess_to"] == BENEFITS:
         cut = min(benefits, excess / (1.0 + fee_rate))
         benefits -= cut
         cost -= cut * (1.0 + fee_rate)

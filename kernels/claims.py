@@ -12,13 +12,14 @@ import math
 
 import numpy as np
 
-from kernels.compiling import kernel
+from kernels.compiling import inlined_kernel, kernel
 from kernels.draws import Purpose, Stream, binomial, multinomial, stream
-from kernels.parameters import ClaimParameters, Float64, Int64, Parameters
+from kernels.parameters import Float64, Int64, Parameters
 from kernels.state import (
     ACCEPTED,
     CLAIMED,
     EARLY_DIAGNOSIS,
+    NOBODY,
     REFUSED,
     REJECTED,
     State,
@@ -30,7 +31,7 @@ from kernels.state import (
 )
 
 
-@kernel
+@inlined_kernel
 def selection(start: float, wear: float) -> float:
     """Compute sigma = s0 + (1 - s0)(1 - wear), the incidence relative to the ultimate one.
 
@@ -47,19 +48,19 @@ def selection(start: float, wear: float) -> float:
 
 
 @kernel
-def set_incidence(claims: ClaimParameters, wear: Float64, incidence: Float64) -> None:
+def set_incidence(parameters: Parameters, wear: Float64, incidence: Float64) -> None:
     """Fill in each group's probability of a diagnosis this period, q = 1 - exp(-hazard sigma).
 
     Parameters
     ----------
-    claims : ClaimParameters
+    parameters : Parameters
     wear : float64[S], see `selection`
     incidence : float64[S, G], filled
     """
     for stage in range(wear.size):
-        sigma = selection(claims.selection_start, wear[stage])
-        for group in range(claims.hazard.size):
-            incidence[stage, group] = -math.expm1(-claims.hazard[group] * sigma)
+        sigma = selection(parameters.pool[0]["selection_start"], wear[stage])
+        for group in range(parameters.groups.size):
+            incidence[stage, group] = -math.expm1(-parameters.groups[group]["hazard"] * sigma)
 
 
 @kernel
@@ -80,7 +81,7 @@ def diagnose(
     """
     place = stream(seed, path, Purpose.DIAGNOSIS, period)
     outcome = stream(seed, path, Purpose.OUTCOME, period)
-    wait = parameters.tenure.wait[plan]
+    wait = parameters.plans[plan]["wait"]
     _, stages, arrears, motives, groups = state.members.shape
     diagnoses = 0
     state.diagnosed[plan] = 0
@@ -92,7 +93,7 @@ def diagnose(
             block = block_address(plan, stage, late, wait)
             members = state.members[plan, stage, late]
             ill = draw_cells(
-                place, block, parameters.group_code, members, state.chance, state.drawn
+                place, block, parameters.groups, members, state.chance, state.drawn
             )
             diagnoses += ill
             if ill > 0 and stage < wait:
@@ -103,7 +104,7 @@ def diagnose(
     return diagnoses
 
 
-@kernel
+@inlined_kernel
 def claim(
     parameters: Parameters, state: State, outcome: Stream, plan: int, stage: int, late: int
 ) -> None:
@@ -118,19 +119,18 @@ def claim(
     outcome : Stream of outcomes
     plan, stage, late : int64, the block
     """
-    claims = parameters.claims
-    block = block_address(plan, stage, late, parameters.tenure.wait[plan])
+    block = block_address(plan, stage, late, parameters.plans[plan]["wait"])
     motives, groups = state.drawn.shape
     for motive in range(motives):
         for group in range(groups):
             ill = state.drawn[motive, group]
             if ill == 0:
                 continue
-            where = cell_address(block, motive, parameters.group_code[group])
-            accepted = binomial(outcome, where, ill, claims.acceptance[group])
+            where = cell_address(block, motive, parameters.groups[group]["code"])
+            accepted = binomial(outcome, where, ill, parameters.groups[group]["acceptance"])
             state.diagnosed[plan, ACCEPTED, group] += accepted
             state.diagnosed[plan, REFUSED, group] += ill - accepted
-            leaving = ill if claims.leaves_on_rejection[group] else accepted
+            leaving = ill if parameters.groups[group]["leaves_on_rejection"] else accepted
             settled = remove(state, (plan, stage, late, motive, group), leaving)
             state.plan[plan]["outstanding"] -= settled
             state.plan[plan]["collected"] += settled
@@ -155,14 +155,14 @@ def report_later(
     state : State, `pending` changed
     seed, path, plan, period : int64
     """
-    delay = parameters.claims.delay
+    delay = parameters.delay
     place = stream(seed, path, Purpose.DELAY, period)
     by_delay = np.zeros(delay.size, np.int64)
     for outcome in range(2):
-        for group in range(parameters.group_code.size):
+        for group in range(parameters.groups.size):
             count = state.diagnosed[plan, outcome, group]
             if count > 0:
-                where = claim_address(plan, outcome, parameters.group_code[group])
+                where = claim_address(plan, outcome, parameters.groups[group]["code"])
                 multinomial(place, where, count, delay, by_delay)
                 for later in range(delay.size):
                     slot = (period + later) % delay.size
@@ -185,17 +185,16 @@ def assess(
     -------
     (cases, rejections, disputes) : int64
     """
-    claims = parameters.claims
-    slot = period % claims.delay.size
+    slot = period % parameters.delay.size
     severity = stream(seed, path, Purpose.SEVERITY, period)
-    cases = 0
-    rejections = 0
-    for group in range(parameters.group_code.size):
+    cases = NOBODY
+    rejections = NOBODY
+    for group in range(parameters.groups.size):
         accepted = state.pending[plan, slot, ACCEPTED, group]
         refused = state.pending[plan, slot, REFUSED, group]
-        where = claim_address(plan, ACCEPTED, parameters.group_code[group])
-        multinomial(severity, where, accepted, claims.severity, state.accepted[plan, group])
-        if claims.leaves_on_rejection[group]:
+        where = claim_address(plan, ACCEPTED, parameters.groups[group]["code"])
+        multinomial(severity, where, accepted, parameters.severity, state.accepted[plan, group])
+        if parameters.groups[group]["leaves_on_rejection"]:
             state.pending_members[plan, group] -= refused
             state.left[plan, REJECTED] += refused
         cases += accepted
@@ -203,18 +202,18 @@ def assess(
         state.pending[plan, slot, ACCEPTED, group] = 0
         state.pending[plan, slot, REFUSED, group] = 0
     place = stream(seed, path, Purpose.DISPUTE, period)
-    return cases, rejections, binomial(place, plan, rejections, claims.dispute)
+    return cases, rejections, binomial(place, plan, rejections, parameters.pool[0]["dispute"])
 
 
 @kernel
 def benefits_due(
-    claims: ClaimParameters, accepted: Int64, plan: int, payers: int
+    parameters: Parameters, accepted: Int64, plan: int, payers: int
 ) -> tuple[float, float]:
     """Sum what a plan's cases pay, and what they would pay without the limit per payer.
 
     Parameters
     ----------
-    claims : ClaimParameters
+    parameters : Parameters
     accepted : int64[G, V], cases
     plan, payers : int64
 
@@ -223,14 +222,14 @@ def benefits_due(
     (payable, full) : float64, yuan
     """
     limit = math.inf
-    if claims.benefit_limit[plan] < math.inf:
-        limit = claims.benefit_limit[plan] * payers
+    if parameters.plans[plan]["benefit_limit"] < math.inf:
+        limit = parameters.plans[plan]["benefit_limit"] * payers
     payable = 0.0
     full = 0.0
     for group in range(accepted.shape[0]):
         for severity in range(accepted.shape[1]):
             count = accepted[group, severity]
-            benefit = claims.fraction[severity] * claims.benefit[plan, group]
+            benefit = parameters.fraction[severity] * parameters.benefit[plan, group]
             full += count * benefit
             payable += count * min(benefit, limit)
     return payable, full
@@ -252,13 +251,13 @@ def release_claimants(state: State, plan: int) -> None:
             state.left[plan, CLAIMED] += paid
 
 
-@kernel
-def expected_benefit(claims: ClaimParameters, plan: int, group: int) -> float:
+@inlined_kernel
+def expected_benefit(parameters: Parameters, plan: int, group: int) -> float:
     """Compute the mean benefit of a diagnosis, before the limit: acceptance times severity.
 
     Parameters
     ----------
-    claims : ClaimParameters
+    parameters : Parameters
     plan, group : int64
 
     Returns
@@ -266,6 +265,6 @@ def expected_benefit(claims: ClaimParameters, plan: int, group: int) -> float:
     float64, yuan a diagnosis
     """
     fraction = 0.0
-    for severity in range(claims.severity.size):
-        fraction += claims.severity[severity] * claims.fraction[severity]
-    return claims.acceptance[group] * fraction * claims.benefit[plan, group]
+    for severity in range(parameters.severity.size):
+        fraction += parameters.severity[severity] * parameters.fraction[severity]
+    return parameters.groups[group]["acceptance"] * fraction * parameters.benefit[plan, group]

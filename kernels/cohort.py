@@ -15,14 +15,14 @@ import numpy.typing as npt
 from kernels.ageing import advance_age, advance_tenure, begin_year
 from kernels.apportion import settle
 from kernels.claims import assess, diagnose, release_claimants, report_later, set_incidence
-from kernels.compiling import kernel
+from kernels.compiling import inlined_kernel, kernel
 from kernels.joining import join
 from kernels.lapse import lapse_members
 from kernels.news import learn, mean_expectation, spread_news
 from kernels.parameters import Parameters
 from kernels.payment import bear_written_off, collect
 from kernels.platform import OPEN, claims_left_unpaid, closure_cause
-from kernels.state import CAUSES, State, new_state, plan_members
+from kernels.state import CAUSES, NOBODY, State, new_state, plan_members
 
 Rows = npt.NDArray[np.void]
 
@@ -42,12 +42,11 @@ def open_period(state: State) -> None:
 @kernel
 def pass_time(parameters: Parameters, state: State, seed: int, path: int, period: int) -> None:
     """Step 1: a period of tenure, and every P-th period a year of age, for everybody."""
-    tenure = parameters.tenure
     if period == 0:
         return
     for plan in range(state.plan.size):
-        advance_tenure(tenure, state, plan, period)
-    if period % tenure.periods_per_year == 0:
+        advance_tenure(parameters, state, plan, period)
+    if period % parameters.pool[0]["periods_per_year"] == 0:
         begin_year(state)
         for plan in range(state.plan.size):
             advance_age(parameters, state, seed, path, plan, period)
@@ -69,7 +68,7 @@ def settle_plan(
 ) -> None:
     """Steps 3 to 6 for one plan: diagnoses, reports, the bill and its payment, lapses."""
     row = rows[period, plan]
-    set_incidence(parameters.claims, state.wear[plan], state.incidence[plan])
+    set_incidence(parameters, state.wear[plan], state.incidence[plan])
     row["diagnoses"] = diagnose(parameters, state, seed, path, plan, period)
     report_later(parameters, state, seed, path, plan, period)
     cases, rejections, disputes = assess(parameters, state, seed, path, plan, period)
@@ -81,7 +80,7 @@ def settle_plan(
     collect(parameters, state, seed, path, plan, period, row["billed"])
     release_claimants(state, plan)
     lapse_members(parameters, state, seed, path, plan, period)
-    row["subsidy"] += bear_written_off(parameters.payment, state, plan)
+    row["subsidy"] += bear_written_off(parameters, state, plan)
 
 
 @kernel
@@ -90,23 +89,22 @@ def spread_word(
 ) -> None:
     """Step 7: expectations and news, and the share that newcomers will have heard of."""
     billed = 0.0
-    payers = 0
-    disputes = 0
+    payers = NOBODY
+    disputes = NOBODY
     for plan in range(state.plan.size):
         row = rows[period, plan]
         billed += row["billed"]
         payers += row["payers"]
         disputes += row["disputes"]
-        learn(parameters.news, state, plan, row["payers"])
+        learn(parameters, state, plan, row["payers"])
     pool = state.pool[0]
-    share_year = billed / payers * parameters.tenure.periods_per_year if payers > 0 else 0.0
+    share_year = billed / payers * parameters.pool[0]["periods_per_year"] if payers > 0 else 0.0
     rise = 0.0
     if pool["share_year"] > 0.0:
-        rise = min(max(0.0, share_year / pool["share_year"] - 1.0), parameters.lapse.shock_cap)
+        rise = min(max(0.0, share_year / pool["share_year"] - 1.0), parameters.pool[0]["shock_cap"])
     pool["share_year"] = share_year
     pool["members"] = pool_members(state)
-    market = parameters.joining.market
-    spread_news(parameters.news, state, seed, path, period, disputes, rise, market)
+    spread_news(parameters, state, seed, path, period, disputes, rise)
 
 
 @kernel
@@ -133,7 +131,7 @@ def write_rows(state: State, rows: Rows, period: int) -> None:
         rows[period, plan]["platform_cash"] = state.pool[0]["cash"]
 
 
-@kernel
+@inlined_kernel
 def write_causes(row: np.void, left: npt.NDArray[np.int64]) -> None:
     """Fill in a row's lapses by cause; `left` is in the order of `LAPSE_CAUSES`."""
     row["lapses_base"] = left[0]
@@ -188,7 +186,7 @@ def simulate_period(
     """
     open_period(state)
     pass_time(parameters, state, seed, path, period)
-    join(parameters.joining, parameters.tenure, state, seed, path, period)
+    join(parameters, state, seed, path, period)
     for plan in range(state.plan.size):
         settle_plan(parameters, state, rows, seed, path, plan, period)
     spread_word(parameters, state, rows, seed, path, period)
@@ -226,10 +224,10 @@ def simulate_path(
     state = new_state(parameters)
     summary = path_row[0]
     summary["closure_period"] = -1
-    for period in range(parameters.periods):
+    for period in range(parameters.periods.size):
         simulate_period(parameters, state, rows, seed, path, period)
         add_to_path(state, rows, summary, period)
-        cause = closure_cause(parameters.closure, state, seed, path, period)
+        cause = closure_cause(parameters, state, seed, path, period)
         if cause != OPEN:
             state.pool[0]["closure_cause"] = cause
             close(parameters, state, summary, seed, path, period)

@@ -108,3 +108,92 @@ POOL_STATE = np.dtype(
         ("closure_cause", CODE),
     ]
 )
+
+# What a path depends on, by what it is a property of; see `kernels.parameters`.
+
+POOL_PARAMETERS = np.dtype(
+    [
+        ("periods_per_year", COUNT),  # P
+        ("market", COUNT),  # M, persons
+        ("income_year", MONEY),  # y, yuan per year
+        # section 1
+        ("bands", COUNT),  # stages of tenure past the waiting period
+        ("band_periods", COUNT),  # width of such a stage
+        ("selection_decay", RATE),  # factor a period by which selection wears off
+        # section 2
+        ("price_sensitivity", RATE),  # eta
+        ("news_sensitivity", RATE),  # nu
+        ("max_growth", RATE),  # per period, inf for none
+        ("max_joins", COUNT),  # persons a period
+        # section 3
+        ("selection_start", RATE),  # s0
+        ("dispute", RATE),  # delta, probability
+        # section 6
+        ("shock_cap", RATE),  # g_max
+        ("lapse_by_cell", np.bool_),  # whether intensities differ between cells of one motive
+        # section 7
+        ("news_persistence", RATE),  # rho_n
+        ("news_size", RATE),
+        ("news_base", RATE),  # mu_n, events per period
+        ("news_per_dispute", RATE),
+        ("news_per_share_jump", RATE),
+        ("news_per_market_share", RATE),
+        ("news_echo", RATE),
+        # section 8
+        ("floor_members", COUNT),  # persons
+        ("floor_from", COUNT),  # period
+        ("share_limit", MONEY),  # yuan, inf for none
+        ("share_limit_periods", COUNT),
+    ]
+)
+
+PLAN_PARAMETERS = np.dtype(
+    [
+        ("wait", COUNT),  # periods
+        ("last_band", COUNT),  # age band of max_age
+        ("successor", CODE),  # plan that takes over, or -1
+        ("benefit_limit", MONEY),  # yuan per payer and case, inf for none
+        ("rule", CODE),
+        ("rounding", CODE),
+        ("excess_to", CODE),
+        ("uncollected_to", CODE),
+        ("fee_rate", RATE),
+        ("custody", MONEY),  # yuan per member and period
+        ("cap_case", MONEY),  # yuan, inf for none
+        ("cap_period", MONEY),  # yuan, inf for none
+        ("cap_year", MONEY),  # yuan, inf for none
+        ("waiting_members_pay", np.bool_),
+        ("claimants_pay", np.bool_),
+        ("trivial_share", MONEY),  # yuan
+        ("advertised_share", MONEY),  # yuan
+    ]
+)
+
+GROUP_PARAMETERS = np.dtype(
+    [
+        ("code", CODE),  # for addresses: health in 3 bits, age band in 6, sex in 1
+        ("band", COUNT),  # age band
+        ("band_years", COUNT),  # ages in the band
+        ("is_padding", np.bool_),
+        ("hazard", RATE),  # ultimate intensity of a diagnosis, per period
+        ("acceptance", RATE),  # alpha_h, probability
+        ("leaves_on_rejection", np.bool_),
+        ("mortality", RATE),  # intensity of death, per period
+    ]
+)
+
+CHANNEL_PARAMETERS = np.dtype(
+    [
+        ("plan", CODE),
+        ("word_of_mouth", RATE),  # q_j, per period
+    ]
+)
+
+PERIOD_PARAMETERS = np.dtype(
+    [
+        ("competitor", RATE),  # pull
+        ("announcement", RATE),  # 1 where a regulator speaks, else 0
+        ("outside_news", RATE),  # dated jumps
+        ("closure_hazard", RATE),  # intensity of an order to close, per period
+    ]
+)

@@ -12,19 +12,19 @@ import math
 
 import numpy as np
 
-from kernels.compiling import kernel
+from kernels.compiling import inlined_kernel, kernel
 from kernels.draws import Purpose, Stream, binomial, multinomial, stream
-from kernels.parameters import Float64, JoiningParameters, TenureParameters
-from kernels.state import State, stage_members
+from kernels.parameters import Float64, Parameters
+from kernels.state import WHOLE_POOL, State, stage_members
 
 
-@kernel
-def attractiveness(joining: JoiningParameters, share_year: float, news: float) -> float:
+@inlined_kernel
+def attractiveness(parameters: Parameters, share_year: float, news: float) -> float:
     """Compute A = exp(-eta x/y) (1 - nu news)+, what price and news leave of the attraction.
 
     Parameters
     ----------
-    joining : JoiningParameters
+    parameters : Parameters
     share_year : float64, yuan, the last annualised share
     news : float64, >= 0
 
@@ -32,19 +32,20 @@ def attractiveness(joining: JoiningParameters, share_year: float, news: float) -
     -------
     float64, 0..1
     """
-    price = math.exp(-joining.price_sensitivity * share_year / joining.income)
-    return price * max(0.0, 1.0 - joining.news_sensitivity * news)
+    pool = parameters.pool[0]
+    price = math.exp(-pool["price_sensitivity"] * share_year / pool["income_year"])
+    return price * max(0.0, 1.0 - pool["news_sensitivity"] * news)
 
 
-@kernel
+@inlined_kernel
 def channel_intensities(
-    joining: JoiningParameters, state: State, period: int, intensity: Float64
+    parameters: Parameters, state: State, period: int, intensity: Float64
 ) -> float:
     """Fill in the intensity (a_j + q_j N/M) A of each channel and give their sum.
 
     Parameters
     ----------
-    joining : JoiningParameters
+    parameters : Parameters
     state : State, read
     period : int64
     intensity : float64[J], filled, per period
@@ -54,39 +55,40 @@ def channel_intensities(
     float64, per period
     """
     pool = state.pool[0]
-    attraction = attractiveness(joining, pool["share_year"], pool["news"])
-    spread = pool["members"] / max(joining.market, 1)
+    attraction = attractiveness(parameters, pool["share_year"], pool["news"])
+    spread = pool["members"] / max(parameters.pool[0]["market"], 1)
     total = 0.0
     for channel in range(intensity.size):
-        push = joining.push[channel, period] + joining.word_of_mouth[channel] * spread
+        push = parameters.push[channel, period]
+        push += parameters.channels[channel]["word_of_mouth"] * spread
         intensity[channel] = push * attraction
         total += intensity[channel]
     return total
 
 
-@kernel
-def paced(joining: JoiningParameters, signups: int, members: int) -> int:
+@inlined_kernel
+def paced(parameters: Parameters, signups: int, members: int) -> int:
     """Hold sign-ups to the pace the pool allows; the others stay in the market.
 
     Parameters
     ----------
-    joining : JoiningParameters
+    parameters : Parameters
     signups, members : int64, persons; an empty pool has no relative limit
 
     Returns
     -------
     int64, persons
     """
-    limit = joining.max_joins
-    if members > 0 and joining.max_growth < math.inf:
-        limit = min(limit, np.int64(math.floor(joining.max_growth * members)))
+    limit = parameters.pool[0]["max_joins"]
+    growth = parameters.pool[0]["max_growth"]
+    if members > 0 and growth < math.inf:
+        limit = min(limit, np.int64(math.floor(growth * members)))
     return min(signups, limit)
 
 
 @kernel
 def join(
-    joining: JoiningParameters,
-    tenure: TenureParameters,
+    parameters: Parameters,
     state: State,
     seed: int,
     path: int,
@@ -96,34 +98,32 @@ def join(
 
     Parameters
     ----------
-    joining : JoiningParameters
-    tenure : TenureParameters
+    parameters : Parameters
     state : State, changed
     seed, path, period : int64
     """
-    channels = joining.word_of_mouth.size
+    channels = parameters.channels.size
     intensity = np.zeros(channels, np.float64)
-    total = channel_intensities(joining, state, period, intensity)
+    total = channel_intensities(parameters, state, period, intensity)
     if total <= 0.0:
         return
     pool = state.pool[0]
     signups = binomial(
-        stream(seed, path, Purpose.JOIN, period), 0, pool["market_left"], -math.expm1(-total)
+        stream(seed, path, Purpose.JOIN, period), WHOLE_POOL, pool["market_left"], -math.expm1(-total)
     )
-    signups = paced(joining, signups, pool["members"])
+    signups = paced(parameters, signups, pool["members"])
     by_channel = np.zeros(channels, np.int64)
     intensity /= total
-    multinomial(stream(seed, path, Purpose.CHANNEL, period), 0, signups, intensity, by_channel)
+    multinomial(stream(seed, path, Purpose.CHANNEL, period), WHOLE_POOL, signups, intensity, by_channel)
     place = stream(seed, path, Purpose.JOIN_PLACE, period)
     for channel in range(channels):
         if by_channel[channel] > 0:
-            place_channel(joining, tenure, state, place, channel, by_channel[channel])
+            place_channel(parameters, state, place, channel, by_channel[channel])
 
 
-@kernel
+@inlined_kernel
 def place_channel(
-    joining: JoiningParameters,
-    tenure: TenureParameters,
+    parameters: Parameters,
     state: State,
     place: Stream,
     channel: int,
@@ -133,29 +133,28 @@ def place_channel(
 
     Parameters
     ----------
-    joining : JoiningParameters
-    tenure : TenureParameters
+    parameters : Parameters
     state : State, changed: members, market and the period's joins
     place : Stream of places
     channel, count : int64, count > 0
     """
     motives, groups = state.drawn.shape
-    plan = joining.plan[channel]
-    welcome(state, plan, tenure.wait[plan], count)
+    plan = parameters.channels[channel]["plan"]
+    welcome(state, plan, parameters.plans[plan]["wait"], count)
     by_motive = np.zeros(motives, np.int64)
-    multinomial(place, channel << 4, count, joining.motives[channel], by_motive)
+    multinomial(place, channel << 4, count, parameters.channel_motives[channel], by_motive)
     for motive in range(motives):
         newcomers = state.drawn[motive]
         # the motive's address has a bit more than any motive, so it is never the channel's own
         where = (channel << 4) | (motive + 1)
-        multinomial(place, where, by_motive[motive], joining.groups[channel], newcomers)
+        multinomial(place, where, by_motive[motive], parameters.channel_groups[channel], newcomers)
         for group in range(groups):
             state.members[plan, 0, 0, motive, group] += newcomers[group]
-            if not joining.is_padding[group]:
+            if not parameters.groups[group]["is_padding"]:
                 state.pool[0]["market_left"] -= newcomers[group]
 
 
-@kernel
+@inlined_kernel
 def welcome(state: State, plan: int, wait: int, count: int) -> None:
     """Note newcomers in what is known of the stage they enter, before they are placed.
 

@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from kernels.compiling import kernel
+from kernels.compiling import inlined_kernel, kernel
 from kernels.draws import Purpose, Stream, multinomial, stream
-from kernels.parameters import Float64, Int64, LapseParameters, Parameters
+from kernels.parameters import Float64, Int64, Parameters
 from kernels.state import (
     BASE,
     BILL_SHOCK,
@@ -22,6 +22,7 @@ from kernels.state import (
     FIRST_BILL,
     GROWTH,
     NEWS,
+    NOBODY,
     REGULATION,
     State,
     block_address,
@@ -34,7 +35,7 @@ from kernels.state import (
 COMPETING = DIED + 1
 
 
-@kernel
+@inlined_kernel
 def bill_gap(share: float, expectation: float, shock_cap: float) -> float:
     """Compute by how much a bill exceeds what was expected, relative to it.
 
@@ -54,7 +55,7 @@ def bill_gap(share: float, expectation: float, shock_cap: float) -> float:
     return (share - expectation) / expectation
 
 
-@kernel
+@inlined_kernel
 def log_growth(share: float, share_before: float, shock_cap: float) -> float:
     """Compute the growth of the log share, zero where it fell or there was none before.
 
@@ -72,9 +73,9 @@ def log_growth(share: float, share_before: float, shock_cap: float) -> float:
     return min(math.log(share / share_before), shock_cap)
 
 
-@kernel
+@inlined_kernel
 def set_intensities(
-    lapse: LapseParameters,
+    parameters: Parameters,
     state: State,
     plan: int,
     motive: int,
@@ -88,27 +89,29 @@ def set_intensities(
 
     Parameters
     ----------
-    lapse : LapseParameters
+    parameters : Parameters
     state : State, read
     plan, motive, period : int64
     intensity : float64[9], filled, per period
     """
-    factor = lapse.intensity[motive]
+    factor = parameters.lapse[motive]
+    pool, now = parameters.pool[0], parameters.periods[period]
+    income = pool["income_year"] / pool["periods_per_year"]
     share = state.plan[plan]["share"]
-    gap = bill_gap(share, state.expectation[plan, motive], lapse.shock_cap)
-    growth = log_growth(share, state.plan[plan]["share_before"], lapse.shock_cap)
+    gap = bill_gap(share, state.expectation[plan, motive], pool["shock_cap"])
+    growth = log_growth(share, state.plan[plan]["share_before"], pool["shock_cap"])
     intensity[BASE] = factor[BASE]
-    intensity[FIRST_BILL] = factor[FIRST_BILL] if share > lapse.trivial_share[plan] else 0.0
+    intensity[FIRST_BILL] = factor[FIRST_BILL] if share > parameters.plans[plan]["trivial_share"] else 0.0
     intensity[BILL_SHOCK] = factor[BILL_SHOCK] * gap
     intensity[GROWTH] = factor[GROWTH] * growth
-    intensity[BURDEN] = factor[BURDEN] * share / lapse.income
+    intensity[BURDEN] = factor[BURDEN] * share / income
     intensity[NEWS] = factor[NEWS] * state.pool[0]["news"]
-    intensity[COMPETITOR] = factor[COMPETITOR] * lapse.competitor[period]
-    intensity[REGULATION] = factor[REGULATION] * lapse.announcement[period]
+    intensity[COMPETITOR] = factor[COMPETITOR] * now["competitor"]
+    intensity[REGULATION] = factor[REGULATION] * now["announcement"]
     intensity[DIED] = 0.0
 
 
-@kernel
+@inlined_kernel
 def forget_bills(intensity: Float64) -> None:
     """Leave only the causes that act on members who are not billed.
 
@@ -174,28 +177,28 @@ def lapse_members(
     state : State, changed
     seed, path, plan, period : int64
     """
-    lapse = parameters.lapse
-    wait = parameters.tenure.wait[plan]
-    first_billed = 0 if parameters.apportionment.waiting_members_pay[plan] else wait
+    settings = parameters.plans[plan]
+    wait = settings["wait"]
+    first_billed = 0 if settings["waiting_members_pay"] else wait
     place = stream(seed, path, Purpose.LAPSE, period)
     split = stream(seed, path, Purpose.LAPSE_CAUSE, period)
     intensity = np.zeros((state.members.shape[3], COMPETING), np.float64)
     for motive in range(intensity.shape[0]):
-        set_intensities(lapse, state, plan, motive, period, intensity[motive])
+        set_intensities(parameters, state, plan, motive, period, intensity[motive])
     # billed stages first: forgetting the bills cannot be undone
-    for stage in range(wait + parameters.tenure.bands - 1, -1, -1):
+    for stage in range(wait + parameters.pool[0]["bands"] - 1, -1, -1):
         if stage < first_billed:
             forget_bills(intensity)
         billed = stage >= first_billed
-        if lapse.by_cell:
+        if parameters.pool[0]["lapse_by_cell"]:
             lapse_by_cell(parameters, state, place, split, plan, stage, intensity, billed)
         else:
             lapse_together(parameters, state, place, split, plan, stage, intensity)
-        if billed and state.plan[plan]["share"] > lapse.trivial_share[plan]:
+        if billed and state.plan[plan]["share"] > settings["trivial_share"]:
             state.unbilled[plan, stage] = 0.0
 
 
-@kernel
+@inlined_kernel
 def lapse_together(
     parameters: Parameters,
     state: State,
@@ -219,27 +222,28 @@ def lapse_together(
     intensity : float64[C, 9], per period
     """
     _, _, arrears, motives, groups = state.members.shape
-    wait = parameters.tenure.wait[plan]
+    wait = parameters.plans[plan]["wait"]
     mix = np.zeros((motives, COMPETING), np.float64)
     gone = np.zeros(motives, np.int64)
     for motive in range(motives):
         unbilled = state.unbilled[plan, stage]
         state.chance[motive, :] = leaving_probability(intensity[motive], unbilled, mix[motive])
-    for late in range(arrears):
+    # the last block is that of no arrears, where causes are drawn for all
+    block = NOBODY
+    for late in range(arrears - 1, -1, -1):
         block = block_address(plan, stage, late, wait)
         members = state.members[plan, stage, late]
-        draw_cells(place, block, parameters.group_code, members, state.chance, state.drawn)
+        draw_cells(place, block, parameters.groups, members, state.chance, state.drawn)
         leave(state, plan, stage, late)
         for motive in range(motives):
             for group in range(groups):
                 gone[motive] += state.drawn[motive, group]
-    block = block_address(plan, stage, 0, wait)
     for motive in range(motives):
-        where = cell_address(block, motive, 0)
+        where = cell_address(block, motive, NOBODY)
         name_causes(state.left[plan], split, where, gone[motive], mix[motive])
 
 
-@kernel
+@inlined_kernel
 def lapse_by_cell(
     parameters: Parameters,
     state: State,
@@ -265,27 +269,27 @@ def lapse_by_cell(
     mix = np.zeros((motives, groups, COMPETING), np.float64)
     for motive in range(motives):
         for group in range(groups):
-            set_own_intensities(parameters.lapse, state, plan, stage, motive, group, intensity)
+            set_own_intensities(parameters, state, plan, stage, motive, group, intensity)
             if not billed:
                 intensity[motive, BURDEN] = 0.0
             state.chance[motive, group] = leaving_probability(
                 intensity[motive], state.unbilled[plan, stage], mix[motive, group]
             )
     for late in range(arrears):
-        block = block_address(plan, stage, late, parameters.tenure.wait[plan])
+        block = block_address(plan, stage, late, parameters.plans[plan]["wait"])
         members = state.members[plan, stage, late]
-        draw_cells(place, block, parameters.group_code, members, state.chance, state.drawn)
+        draw_cells(place, block, parameters.groups, members, state.chance, state.drawn)
         leave(state, plan, stage, late)
         for motive in range(motives):
             for group in range(groups):
-                where = cell_address(block, motive, parameters.group_code[group])
+                where = cell_address(block, motive, parameters.groups[group]["code"])
                 gone = state.drawn[motive, group]
                 name_causes(state.left[plan], split, where, gone, mix[motive, group])
 
 
-@kernel
+@inlined_kernel
 def set_own_intensities(
-    lapse: LapseParameters,
+    parameters: Parameters,
     state: State,
     plan: int,
     stage: int,
@@ -297,14 +301,16 @@ def set_own_intensities(
 
     Parameters
     ----------
-    lapse : LapseParameters
+    parameters : Parameters
     state : State, read
     plan, stage, motive, group : int64
     intensity : float64[C, 9], changed, per period
     """
-    burden = lapse.intensity[motive, BURDEN] / lapse.income
-    intensity[motive, BURDEN] = burden * state.charge[plan, stage, group]
-    intensity[motive, DIED] = lapse.mortality[group]
+    pool = parameters.pool[0]
+    charge_year = state.charge[plan, stage, group] * pool["periods_per_year"]
+    burden = parameters.lapse[motive, BURDEN]
+    intensity[motive, BURDEN] = burden * charge_year / pool["income_year"]
+    intensity[motive, DIED] = parameters.groups[group]["mortality"]
 
 
 @kernel

@@ -1,32 +1,32 @@
 """Step 7: what members expect, and what they hear (MODEL section 7)."""
 
-from kernels.compiling import kernel
+from kernels.compiling import inlined_kernel
 from kernels.draws import Purpose, poisson, stream
-from kernels.parameters import Int64, NewsParameters
-from kernels.state import State
+from kernels.parameters import Int64, Parameters
+from kernels.state import WHOLE_POOL, State
 
 
-@kernel
-def learn(news: NewsParameters, state: State, plan: int, payers: int) -> None:
+@inlined_kernel
+def learn(parameters: Parameters, state: State, plan: int, payers: int) -> None:
     """Move the expectation of each motive towards the share: E <- E + e (x - E).
 
     While nobody is billed there is nothing to learn from.
 
     Parameters
     ----------
-    news : NewsParameters
+    parameters : Parameters
     state : State, `expectation` changed
     plan, payers : int64
     """
     if payers == 0:
         return
     share = state.plan[plan]["share"]
-    for motive in range(news.education.size):
+    for motive in range(parameters.education.size):
         expected = state.expectation[plan, motive]
-        state.expectation[plan, motive] = expected + news.education[motive] * (share - expected)
+        state.expectation[plan, motive] = expected + parameters.education[motive] * (share - expected)
 
 
-@kernel
+@inlined_kernel
 def mean_expectation(state: State, plan: int) -> float:
     """Average the expectation over a plan's members (float64, yuan a period), claimants aside.
 
@@ -46,7 +46,7 @@ def mean_expectation(state: State, plan: int) -> float:
     return weighted / total
 
 
-@kernel
+@inlined_kernel
 def motive_members(members: Int64, motive: int) -> int:
     """Count the members (int64, persons) of one motive in a plan, int64[S, K, C, G]."""
     count = 0
@@ -57,15 +57,15 @@ def motive_members(members: Int64, motive: int) -> int:
     return count
 
 
-@kernel
+@inlined_kernel
 def event_intensity(
-    news: NewsParameters, level: float, disputes: int, rise: float, market_share: float
+    parameters: Parameters, level: float, disputes: int, rise: float, market_share: float
 ) -> float:
     """Compute the expected number of news events of a period.
 
     Parameters
     ----------
-    news : NewsParameters
+    parameters : Parameters
     level : float64, news now
     disputes : int64, disputed claims of the period
     rise : float64, relative rise of the share, >= 0
@@ -75,39 +75,40 @@ def event_intensity(
     -------
     float64, events
     """
+    pool = parameters.pool[0]
     return (
-        news.base
-        + news.per_dispute * disputes
-        + news.per_share_jump * rise
-        + news.per_market_share * market_share
-        + news.echo * level
+        pool["news_base"]
+        + pool["news_per_dispute"] * disputes
+        + pool["news_per_share_jump"] * rise
+        + pool["news_per_market_share"] * market_share
+        + pool["news_echo"] * level
     )
 
 
-@kernel
+@inlined_kernel
 def spread_news(
-    news: NewsParameters,
+    parameters: Parameters,
     state: State,
     seed: int,
     path: int,
     period: int,
     disputes: int,
     rise: float,
-    market: int,
 ) -> None:
     """Let news fade and new ones break out: news <- rho news + size Poisson(...) + outside.
 
     Parameters
     ----------
-    news : NewsParameters
+    parameters : Parameters
     state : State, `news` changed
     seed, path, period : int64
     disputes : int64, disputed claims of the period
     rise : float64, relative rise of the share, >= 0
-    market : int64, persons
     """
+    pool = parameters.pool[0]
     level = state.pool[0]["news"]
-    market_share = state.pool[0]["members"] / max(market, 1)
-    mean = event_intensity(news, level, disputes, rise, market_share)
-    events = poisson(stream(seed, path, Purpose.NEWS, period), 0, mean)
-    state.pool[0]["news"] = news.persistence * level + news.size * events + news.outside[period]
+    market_share = state.pool[0]["members"] / max(pool["market"], 1)
+    mean = event_intensity(parameters, level, disputes, rise, market_share)
+    events = poisson(stream(seed, path, Purpose.NEWS, period), WHOLE_POOL, mean)
+    fresh = pool["news_size"] * events + parameters.periods[period]["outside_news"]
+    state.pool[0]["news"] = pool["news_persistence"] * level + fresh

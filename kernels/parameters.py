@@ -1,10 +1,13 @@
-"""What a path depends on besides its seed: one NamedTuple of arrays and numbers per step.
+"""What a path depends on besides its seed.
 
 Axes by name: plans P, stages S (of tenure: the waiting periods one by one, then the bands past
 them), arrears K (consecutive failed bills, 0 .. K-1), motives C, groups G (one for each health
 class, age band and sex, in this order of nesting: group = (health * bands + band) * 2 + sex, sex
 0 male, 1 female; where there is padding it is the last health class), channels J, delays D,
 severities V, periods T. Intensities and probabilities are per period.
+
+What is a property of the pool, of a plan, a group, a channel or a period stands in one structured
+array each; its fields, their units and meaning are in `kernels.dtypes`.
 """
 
 from collections.abc import Mapping
@@ -13,211 +16,77 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kernels.dtypes import (
+    CHANNEL_PARAMETERS,
+    GROUP_PARAMETERS,
+    PERIOD_PARAMETERS,
+    PLAN_PARAMETERS,
+    POOL_PARAMETERS,
+)
+
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
-Bool = npt.NDArray[np.bool_]
+Records = npt.NDArray[np.void]
 
-
-class TenureParameters(NamedTuple):
-    """Ageing and the stages of tenure (MODEL section 1).
-
-    wait : int64[P], periods; bands, band_periods, periods_per_year : int64;
-    selection_decay : float64, factor a period by which selection wears off;
-    band_years : int64[G], years in the group's age band; band : int64[G]; last_band : int64[P], band
-    of `max_age`; successor : int64[P], the plan that takes over, or -1.
-    """
-
-    wait: Int64
-    bands: int
-    band_periods: int
-    periods_per_year: int
-    selection_decay: float
-    band_years: Int64
-    band: Int64
-    last_band: Int64
-    successor: Int64
-
-
-class JoiningParameters(NamedTuple):
-    """The market and its channels (MODEL section 2).
-
-    market : int64, persons; push : float64[J, T]; word_of_mouth : float64[J];
-    motives, groups : float64[J, C], [J, G], each row sums to 1; plan : int64[J];
-    price_sensitivity, news_sensitivity : float64; income : float64, yuan per year;
-    max_growth : float64, inf for none; max_joins : int64; is_padding : bool[G].
-    """
-
-    market: int
-    push: Float64
-    word_of_mouth: Float64
-    motives: Float64
-    groups: Float64
-    plan: Int64
-    price_sensitivity: float
-    news_sensitivity: float
-    income: float
-    max_growth: float
-    max_joins: int
-    is_padding: Bool
-
-
-class ClaimParameters(NamedTuple):
-    """Diagnosis, delay, assessment and benefit (MODEL section 3).
-
-    hazard : float64[G], ultimate intensity of a diagnosis; selection_start : float64;
-    acceptance : float64[G]; leaves_on_rejection : bool[G]; delay : float64[D];
-    severity, fraction : float64[V], probability and fraction of benefit; benefit : float64[P, G],
-    yuan; benefit_limit : float64[P], yuan per payer, inf for none; dispute : float64.
-    """
-
-    hazard: Float64
-    selection_start: float
-    acceptance: Float64
-    leaves_on_rejection: Bool
-    delay: Float64
-    severity: Float64
-    fraction: Float64
-    benefit: Float64
-    benefit_limit: Float64
-    dispute: float
-
-
-class ApportionmentParameters(NamedTuple):
-    """Who owes what (MODEL section 4).
-
-    rule, rounding, excess_to : int64[P], codes of `kernels.apportion`; weights : float64[P, G];
-    fee_rate : float64[P]; custody : float64[P], yuan per member; cap_case, cap_period, cap_year :
-    float64[P], yuan, inf for none; waiting_members_pay, claimants_pay : bool[P].
-    """
-
-    rule: Int64
-    rounding: Int64
-    excess_to: Int64
-    weights: Float64
-    fee_rate: Float64
-    custody: Float64
-    cap_case: Float64
-    cap_period: Float64
-    cap_year: Float64
-    waiting_members_pay: Bool
-    claimants_pay: Bool
-
-
-class PaymentParameters(NamedTuple):
-    """How bills fail (MODEL section 5).
-
-    failure : float64[C, G], probability; grace : int64[P, G], failures that end a membership;
-    uncollected_to : int64[P], code of `kernels.payment`.
-    """
-
-    failure: Float64
-    grace: Int64
-    uncollected_to: Int64
-
-
-class LapseParameters(NamedTuple):
-    """Competing causes of lapse (MODEL section 6).
-
-    intensity : float64[C, 8], the coefficient of each cause; mortality : float64[G], deaths;
-    shock_cap : float64; trivial_share : float64[P], yuan; income : float64, yuan per period;
-    competitor : float64[T], pull; announcement : float64[T], 0 or 1;
-    by_cell : bool, whether intensities differ between cells of one motive and stage.
-    """
-
-    intensity: Float64
-    mortality: Float64
-    shock_cap: float
-    trivial_share: Float64
-    income: float
-    competitor: Float64
-    announcement: Float64
-    by_cell: bool
-
-
-class NewsParameters(NamedTuple):
-    """How expectations and news move (MODEL section 7).
-
-    education : float64[C], share of the gap learnt; advertised : float64[P], yuan;
-    persistence, size, base, per_dispute, per_share_jump, per_market_share, echo : float64;
-    outside : float64[T], dated jumps.
-    """
-
-    education: Float64
-    advertised: Float64
-    persistence: float
-    size: float
-    base: float
-    per_dispute: float
-    per_share_jump: float
-    per_market_share: float
-    echo: float
-    outside: Float64
-
-
-class ClosureParameters(NamedTuple):
-    """When the pool closes (MODEL section 8).
-
-    floor_members, floor_from, share_limit_periods : int64; share_limit : float64, yuan, inf for
-    none; hazard : float64[T], intensity of an order to close.
-    """
-
-    floor_members: int
-    floor_from: int
-    share_limit: float
-    share_limit_periods: int
-    hazard: Float64
-
-
-class InitialParameters(NamedTuple):
-    """Who is there before the first period (MODEL section 2).
-
-    members : int64[P, S, C, G], persons; wear : float64[P, S], mean of exp(-d/tau).
-    """
-
-    members: Int64
-    wear: Float64
+RECORDS = {
+    "pool": POOL_PARAMETERS,
+    "plans": PLAN_PARAMETERS,
+    "groups": GROUP_PARAMETERS,
+    "channels": CHANNEL_PARAMETERS,
+    "periods": PERIOD_PARAMETERS,
+}
 
 
 class Parameters(NamedTuple):
     """Everything a path depends on besides seed and path number.
 
-    periods : int64; group_code : int64[G], what a group is, for addresses: health in 3 bits, age
-    band in 6, sex in 1; and the parameters of each step.
+    pool : POOL_PARAMETERS[1]
+    plans : PLAN_PARAMETERS[P]
+    groups : GROUP_PARAMETERS[G]
+    channels : CHANNEL_PARAMETERS[J]
+    periods : PERIOD_PARAMETERS[T]
+    push : float64[J, T], a_j(t), share of the market that joins
+    channel_motives, channel_groups : float64[J, C], [J, G], each row sums to 1
+    delay : float64[D], probability of a report d periods after the diagnosis, sums to 1
+    severity, fraction : float64[V], probability (sums to 1) and fraction of the benefit
+    benefit : float64[P, G], yuan, of a case of fraction 1
+    weights : float64[P, G], of the rule `table`
+    failure : float64[C, G], probability that a bill fails
+    grace : int64[P, G], failures in succession that end a membership
+    lapse : float64[C, 8], coefficient of each cause
+    education : float64[C], share of the gap learnt
+    initial_members : int64[P, S, C, G], persons
+    initial_wear : float64[P, S], mean of exp(-d/tau), d the time past waiting
     """
 
-    periods: int
-    group_code: Int64
-    tenure: TenureParameters
-    joining: JoiningParameters
-    claims: ClaimParameters
-    apportionment: ApportionmentParameters
-    payment: PaymentParameters
-    lapse: LapseParameters
-    news: NewsParameters
-    closure: ClosureParameters
-    initial: InitialParameters
+    pool: Records
+    plans: Records
+    groups: Records
+    channels: Records
+    periods: Records
+    push: Float64
+    channel_motives: Float64
+    channel_groups: Float64
+    delay: Float64
+    severity: Float64
+    fraction: Float64
+    benefit: Float64
+    weights: Float64
+    failure: Float64
+    grace: Int64
+    lapse: Float64
+    education: Float64
+    initial_members: Int64
+    initial_wear: Float64
 
 
-GROUPS: dict[str, Any] = {
-    "tenure": TenureParameters,
-    "joining": JoiningParameters,
-    "claims": ClaimParameters,
-    "apportionment": ApportionmentParameters,
-    "payment": PaymentParameters,
-    "lapse": LapseParameters,
-    "news": NewsParameters,
-    "closure": ClosureParameters,
-    "initial": InitialParameters,
-}
-
-
-def from_groups(groups: Mapping[str, Any]) -> Parameters:
-    """Pack named arrays and numbers, group by group, into `Parameters`.
+def from_fields(fields: Mapping[str, Any]) -> Parameters:
+    """Pack named arrays and numbers into `Parameters`.
 
     Parameters
     ----------
-    groups : `periods` (int), `group_code` (int64[G]), and for each group its name -> field name -> array or number, of
-        the dtypes documented above
+    fields : for each structured array its name -> field name -> array or number; for each other
+        array its name -> array of the dtype documented above
 
     Returns
     -------
@@ -225,11 +94,22 @@ def from_groups(groups: Mapping[str, Any]) -> Parameters:
 
     Raises
     ------
+    ValueError
+        A field of a structured array is missing, or there is one too many.
     TypeError
-        A field is missing or there is one too many.
+        The same of an array.
     """
-    return Parameters(
-        groups["periods"],
-        groups["group_code"],
-        **{name: kind(**groups[name]) for name, kind in GROUPS.items()},
-    )
+    packed = {name: _pack(name, fields[name]) for name in RECORDS}
+    return Parameters(**{**fields, **packed})
+
+
+def _pack(name: str, columns: Mapping[str, Any]) -> Records:
+    dtype = RECORDS[name]
+    if set(columns) != set(dtype.names or ()):
+        differing = sorted(set(columns) ^ set(dtype.names or ()))
+        raise ValueError(f"{name}: expected the fields of its dtype, but {differing} differ")
+    size = max(np.size(column) for column in columns.values())
+    records = np.zeros(size if name != "channels" else np.size(columns["plan"]), dtype)
+    for field, column in columns.items():
+        records[field] = column
+    return records

@@ -6,9 +6,9 @@ is removed and what he owes is written off.
 Law: billed + outstanding before = collected + outstanding after + written off.
 """
 
-from kernels.compiling import kernel
+from kernels.compiling import inlined_kernel, kernel
 from kernels.draws import Purpose, Stream, binomial, stream
-from kernels.parameters import Parameters, PaymentParameters
+from kernels.parameters import Parameters
 from kernels.state import ARREARS, State, block_address, cell_address, remove, write_off
 
 TO_PLATFORM = 0
@@ -37,7 +37,7 @@ def collect(
     billed : float64, yuan
     """
     place = stream(seed, path, Purpose.PAYMENT, period)
-    failure = parameters.payment.failure
+    failure = parameters.failure
     _, stages, _, motives, groups = state.members.shape
     failed = 0.0
     for stage in range(stages):
@@ -51,7 +51,7 @@ def collect(
     state.plan[plan]["collected"] += billed - failed
 
 
-@kernel
+@inlined_kernel
 def collect_cell(
     parameters: Parameters, state: State, place: Stream, cell: tuple[int, int, int, int]
 ) -> float:
@@ -70,7 +70,7 @@ def collect_cell(
     """
     plan, stage, motive, group = cell
     charge = state.charge[plan, stage, group]
-    failure = parameters.payment.failure[motive, group]
+    failure = parameters.failure[motive, group]
     back = 0
     failed_bills = 0.0
     # the longest in arrears first, so that nobody fails twice in a period
@@ -78,8 +78,8 @@ def collect_cell(
         members = state.members[plan, stage, late, motive, group]
         if members == 0:
             continue
-        block = block_address(plan, stage, late, parameters.tenure.wait[plan])
-        where = cell_address(block, motive, parameters.group_code[group])
+        block = block_address(plan, stage, late, parameters.plans[plan]["wait"])
+        where = cell_address(block, motive, parameters.groups[group]["code"])
         failed = binomial(place, where, members, failure)
         bills = failed * charge
         failed_bills += bills
@@ -90,7 +90,7 @@ def collect_cell(
             state.plan[plan]["collected"] += recovered
             back += members - failed
         debt = remove(state, (plan, stage, late, motive, group), failed)
-        if late + 1 >= parameters.payment.grace[plan, group]:
+        if late + 1 >= parameters.grace[plan, group]:
             state.left[plan, ARREARS] += failed
             write_off(state, plan, debt + bills)
         else:
@@ -100,13 +100,13 @@ def collect_cell(
     return failed_bills
 
 
-@kernel
-def bear_written_off(payment: PaymentParameters, state: State, plan: int) -> float:
+@inlined_kernel
+def bear_written_off(parameters: Parameters, state: State, plan: int) -> float:
     """Put what was written off this period on whoever bears it.
 
     Parameters
     ----------
-    payment : PaymentParameters
+    parameters : Parameters
     state : State, changed: carried
     plan : int64
 
@@ -115,7 +115,7 @@ def bear_written_off(payment: PaymentParameters, state: State, plan: int) -> flo
     float64, yuan, borne by the platform
     """
     written_off = state.plan[plan]["written_off"]
-    if payment.uncollected_to[plan] == TO_NEXT_PERIOD:
+    if parameters.plans[plan]["uncollected_to"] == TO_NEXT_PERIOD:
         state.plan[plan]["carried"] += written_off
         return 0.0
     return written_off

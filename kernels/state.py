@@ -9,12 +9,11 @@ are past being at risk.
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from kernels.compiling import kernel
+from kernels.compiling import inlined_kernel, kernel
 from kernels.draws import Stream, binomial
 from kernels.dtypes import LAPSE_CAUSES, PLAN_STATE, POOL_STATE
-from kernels.parameters import Float64, Int64, Parameters
+from kernels.parameters import Float64, Int64, Parameters, Records
 
 BASE = 0
 FIRST_BILL = 1
@@ -32,6 +31,11 @@ CLAIMED = 12
 REJECTED = 13
 ARREARS = 14
 CAUSES = len(LAPSE_CAUSES)
+
+# Address of a draw that concerns the pool as a whole. Of this type because Numba would compile a
+# kernel once more for the literal 0.
+WHOLE_POOL = np.int64(0)
+NOBODY = np.int64(0)
 
 # Outcomes of an assessment, the axis of `pending` and `diagnosed`.
 ACCEPTED = 0
@@ -86,8 +90,8 @@ class State(NamedTuple):
     moved_in: Int64
     chance: Float64
     drawn: Int64
-    plan: npt.NDArray[np.void]
-    pool: npt.NDArray[np.void]
+    plan: Records
+    pool: Records
 
 
 @kernel
@@ -103,18 +107,18 @@ def new_state(parameters: Parameters) -> State:
     State
         Freshly allocated; holds the initial members, who are taken out of the market.
     """
-    plans, stages, motives, groups = parameters.initial.members.shape
-    arrears = parameters.payment.grace.max()
+    plans, stages, motives, groups = parameters.initial_members.shape
+    arrears = most(parameters.grace)
     state = State(
         members=np.zeros((plans, stages, arrears, motives, groups), np.int64),
         debt=np.zeros((plans, stages, arrears - 1, motives, groups), np.float64),
-        wear=parameters.initial.wear.copy(),
+        wear=parameters.initial_wear.copy(),
         unbilled=np.ones((plans, stages), np.float64),
         charged_year=np.zeros((plans, stages, groups), np.float64),
-        pending=np.zeros((plans, parameters.claims.delay.size, 2, groups), np.int64),
+        pending=np.zeros((plans, parameters.delay.size, 2, groups), np.int64),
         pending_members=np.zeros((plans, groups), np.int64),
         diagnosed=np.zeros((plans, 2, groups), np.int64),
-        accepted=np.zeros((plans, groups, parameters.claims.severity.size), np.int64),
+        accepted=np.zeros((plans, groups, parameters.severity.size), np.int64),
         incidence=np.zeros((plans, stages, groups), np.float64),
         payers=np.zeros((plans, stages, groups), np.int64),
         weight=np.zeros((plans, stages, groups), np.float64),
@@ -133,7 +137,7 @@ def new_state(parameters: Parameters) -> State:
     return state
 
 
-@kernel
+@inlined_kernel
 def place_initial_members(parameters: Parameters, state: State) -> None:
     """Put the initial members in their cells and set what members expect.
 
@@ -142,18 +146,28 @@ def place_initial_members(parameters: Parameters, state: State) -> None:
     parameters : Parameters
     state : State, changed
     """
-    initial = parameters.initial.members
+    initial = parameters.initial_members
     count = 0
     for plan in range(initial.shape[0]):
         for motive in range(initial.shape[2]):
-            state.expectation[plan, motive] = parameters.news.advertised[plan]
+            state.expectation[plan, motive] = parameters.plans[plan]["advertised_share"]
             for stage in range(initial.shape[1]):
                 for group in range(initial.shape[3]):
                     members = initial[plan, stage, motive, group]
                     state.members[plan, stage, 0, motive, group] = members
         count += plan_members(state.members[plan], state.pending_members[plan])
-    state.pool[0]["market_left"] = parameters.joining.market - count
+    state.pool[0]["market_left"] = parameters.pool[0]["market"] - count
     state.pool[0]["members"] = count
+
+
+@inlined_kernel
+def most(counts: Int64) -> int:
+    """Find the largest of int64[P, G] counts."""
+    largest = counts[0, 0]
+    for plan in range(counts.shape[0]):
+        for group in range(counts.shape[1]):
+            largest = max(largest, counts[plan, group])
+    return largest
 
 
 @kernel
@@ -184,7 +198,7 @@ def cell_address(block: int, motive: int, group_code: int) -> int:
     ----------
     block : a `block_address`
     motive : int64, < 8
-    group_code : int64, < 2**10, from `Parameters.group_code`
+    group_code : int64, < 2**10, the `code` of its group
     """
     return block | (motive << 10) | group_code
 
@@ -193,7 +207,7 @@ def cell_address(block: int, motive: int, group_code: int) -> int:
 def draw_cells(
     place: Stream,
     block: int,
-    group_code: Int64,
+    groups: Records,
     members: Int64,
     chance: Float64,
     drawn: Int64,
@@ -206,7 +220,7 @@ def draw_cells(
     ----------
     place : Stream
     block : a `block_address`
-    group_code : int64[G]
+    groups : GROUP_PARAMETERS[G]
     members : int64[C, G], persons
     chance : float64[C, G], probability
     drawn : int64[C, G], filled, persons
@@ -220,7 +234,7 @@ def draw_cells(
         for group in range(members.shape[1]):
             count = 0
             if members[motive, group] > 0:
-                where = cell_address(block, motive, group_code[group])
+                where = cell_address(block, motive, groups[group]["code"])
                 count = binomial(place, where, members[motive, group], chance[motive, group])
             drawn[motive, group] = count
             total += count
