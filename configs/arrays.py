@@ -195,7 +195,7 @@ def _pool(scenario: Scenario) -> dict[str, Any]:
         "selection_start": scenario.claims.selection_start,
         "dispute": scenario.claims.dispute_probability,
         "shock_cap": scenario.shock_cap,
-        "lapse_by_cell": scenario.claims.mortality is not None or _charges_differ(scenario),
+        "mortal": scenario.claims.mortality is not None,
         "news_persistence": news.persistence,
         "news_size": news.size,
         "news_base": news.base,
@@ -329,15 +329,6 @@ def _deaths(scenario: Scenario) -> Float64:
     alive = np.zeros(_health_classes(scenario))
     alive[: len(scenario.health)] = 1.0
     return _outer(alive, rates)
-
-
-def _charges_differ(scenario: Scenario) -> bool:
-    """Tell whether members of one motive can feel different burdens."""
-    burdened = any(motive.lapse.burden > 0 for motive in scenario.motives.values())
-    return burdened and any(
-        plan.rule != "equal" or plan.caps.per_year_yuan is not None
-        for plan in scenario.plans.values()
-    )
 
 
 def _initial(scenario: Scenario) -> tuple[Int64, Float64]:

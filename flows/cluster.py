@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from flows import environment
+from flows import environment, signals
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -35,11 +35,9 @@ def local(workers: int | None = None) -> "Iterator[Client]":
     from distributed import Client, LocalCluster
 
     spawned_with = dask.config.get("distributed.nanny.pre-spawn-environ", {})
-    with (
-        dask.config.set(
-            {"distributed.nanny.pre-spawn-environ": spawned_with | environment.for_workers()}
-        ),
-        LocalCluster(
+    settings = {"distributed.nanny.pre-spawn-environ": spawned_with | environment.for_workers()}
+    with dask.config.set(settings), signals.later():
+        cluster = LocalCluster(
             n_workers=workers or usable_cores(),
             threads_per_worker=1,
             processes=True,
@@ -47,9 +45,8 @@ def local(workers: int | None = None) -> "Iterator[Client]":
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0" if has_dashboard() else None,
             silence_logs=logging.ERROR,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+        )
+    with cluster, Client(cluster) as client:
         yield client
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows import cluster, environment, screen, server, session
+from flows import cluster, environment, screen, server, session, signals
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def launch(
     with server.running() as prefect_server, session.opened(workers, show, started) as here:
         if cluster.has_dashboard():
             screen.say(f"Dask dashboard: {here.client.dashboard_link}")
-        from flows.sweep import sweep
+        with signals.later():
+            from flows.sweep import sweep
 
         with server.used(prefect_server):
             folder = sweep(config, results_dir, seed, list(overrides), workers)

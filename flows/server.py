@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -23,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 GRACE_SECONDS: Final = 5.0
 """Time that the server has to end of itself before it is killed."""
@@ -51,10 +52,13 @@ class Server:
         Its API's address, on loopback.
     process : subprocess.Popen
         The process that serves it.
+    log : binary file
+        What it writes, to be shown only if it does not start.
     """
 
     address: str
     process: "subprocess.Popen[bytes]"
+    log: IO[bytes]
 
     def wait(self, seconds: float) -> None:
         """Return once the server answers.
@@ -77,9 +81,16 @@ class Server:
         ended = self.process.poll()
         how = f"no answer in {seconds:.0f} s" if ended is None else f"exit status {ended}"
         raise ServerError(
-            f"the temporary Prefect server did not start ({how}); "
+            f"the temporary Prefect server did not start ({how}{self._last_words()}); "
             "try again, or set PREFECT_API_URL to the address of a server of yours"
         )
+
+    def _last_words(self) -> str:
+        """Return the last line that the server wrote, as the end of a phrase."""
+        self.log.seek(0)
+        lines = self.log.read().decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return last and f", {last}"
 
     def stop(self) -> None:
         """End the server, and return when it is gone."""
@@ -91,21 +102,25 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.log.close()
 
 
 def start() -> Server:
     """Start a server and return at once; `Server.wait` tells when it answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         descriptor = listening.fileno()
+        log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `Server.stop`
         process = subprocess.Popen(
             # -P: the folder of this file must not come before the packages it imports
             [sys.executable, "-P", str(Path(__file__)), str(descriptor)],
             stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
             pass_fds=[descriptor],
             # Ctrl-C is for us; the server is still needed to record that the run was stopped.
             start_new_session=True,
         )
-        return Server(f"http://127.0.0.1:{listening.getsockname()[1]}/api", process)
+        return Server(f"http://127.0.0.1:{listening.getsockname()[1]}/api", process, log)
 
 
 @contextmanager

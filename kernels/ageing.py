@@ -33,6 +33,8 @@ def merge_stage(state: State, plan: int, source: int, target: int) -> None:
     """
     moving = stage_members(state.members[plan, source])
     if moving == 0:
+        # an empty stage is charged like the others; who enters it next has not been
+        state.charged_year[plan, source] = 0.0
         return
     part = moving / (moving + stage_members(state.members[plan, target]))
     wear, unbilled = state.wear[plan], state.unbilled[plan]

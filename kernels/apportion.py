@@ -227,7 +227,7 @@ def set_weights(parameters: Parameters, state: State, plan: int) -> None:
 def set_caps(parameters: Parameters, state: State, plan: int, cases: int) -> None:
     """Fill in the most that a member of each group can be charged this period.
 
-    Where charges are in fen, so are caps.
+    Where charges are in fen, so are caps; who is still waiting and not billed is charged nothing.
 
     Parameters
     ----------
@@ -240,13 +240,14 @@ def set_caps(parameters: Parameters, state: State, plan: int, cases: int) -> Non
     if settings["cap_case"] < math.inf:
         limit = min(limit, settings["cap_case"] * cases)
     year = settings["cap_year"]
+    first = 0 if settings["waiting_members_pay"] else settings["wait"]
     cap = state.cap[plan]
     for stage in range(cap.shape[0]):
         for group in range(cap.shape[1]):
             most = min(limit, max(0.0, year - state.charged_year[plan, stage, group]))
             if settings["rounding"] != EXACT and most < math.inf:
                 most = math.floor(most * FEN_PER_YUAN + FEN_TOLERANCE) / FEN_PER_YUAN
-            cap[stage, group] = most
+            cap[stage, group] = most if stage >= first else 0.0
 
 
 @inlined_kernel

@@ -48,8 +48,11 @@ def pass_time(parameters: Parameters, state: State, seed: int, path: int, period
         advance_tenure(parameters, state, plan, period)
     if period % parameters.pool[0]["periods_per_year"] == 0:
         begin_year(state)
-        for plan in range(state.plan.size):
-            advance_age(parameters, state, seed, path, plan, period)
+        # the oldest plans first: who moves into a successor has had his birthday
+        for band in range(parameters.groups.size - 1, -1, -1):
+            for plan in range(state.plan.size):
+                if parameters.plans[plan]["last_band"] == band:
+                    advance_age(parameters, state, seed, path, plan, period)
         state.pool[0]["members"] = pool_members(state)
 
 

@@ -75,7 +75,8 @@ def _compiled(function: Function, inline: str) -> Function:
     if compiled is not function:
         # Numba looks for changes in the function's own file only: a kernel would go on running the
         # old machine code of what it calls in another file, and unchecked code where
-        # NUMBA_BOUNDSCHECK=1. So the stamp on its cache covers the room and the setting.
+        # NUMBA_BOUNDSCHECK=1. So the version of its cache covers the room and the setting; the
+        # version, because it is compared before types are unpickled that may be gone by now.
         cache = compiled._cache._cache_file
-        cache._source_stamp = (cache._source_stamp, SOURCES, SETTINGS.BOUNDSCHECK)
+        cache._version = (cache._version, SOURCES, SETTINGS.BOUNDSCHECK)
     return cast(Function, compiled)

@@ -44,6 +44,7 @@ class Purpose(IntEnum):
     NEWS = 14
     CLOSURE = 15
     CHANNEL = 16
+    OWN_LAPSE_CAUSE = 17
 
 
 class Stream(NamedTuple):

@@ -130,7 +130,7 @@ POOL_PARAMETERS = np.dtype(
         ("dispute", RATE),  # delta, probability
         # section 6
         ("shock_cap", RATE),  # g_max
-        ("lapse_by_cell", np.bool_),  # whether intensities differ between cells of one motive
+        ("mortal", np.bool_),  # whether members die
         # section 7
         ("news_persistence", RATE),  # rho_n
         ("news_size", RATE),

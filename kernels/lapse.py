@@ -190,8 +190,9 @@ def lapse_members(
         if stage < first_billed:
             forget_bills(intensity)
         billed = stage >= first_billed
-        if parameters.pool[0]["lapse_by_cell"]:
-            lapse_by_cell(parameters, state, place, split, plan, stage, intensity, billed)
+        if parameters.pool[0]["mortal"] or charges_differ(state.charge[plan, stage]):
+            own = stream(seed, path, Purpose.OWN_LAPSE_CAUSE, period)
+            lapse_by_cell(parameters, state, (place, own, split), plan, stage, intensity)
         else:
             lapse_together(parameters, state, place, split, plan, stage, intensity)
         if billed and state.plan[plan]["share"] > settings["trivial_share"]:
@@ -244,47 +245,123 @@ def lapse_together(
 
 
 @inlined_kernel
+def charges_differ(charge: Float64) -> bool:
+    """Tell whether the charges of a stage, float64[G], yuan a member, are not all the same."""
+    for group in range(1, charge.size):
+        if charge[group] != charge[0]:
+            return True
+    return False
+
+
+@inlined_kernel
 def lapse_by_cell(
     parameters: Parameters,
     state: State,
-    place: Stream,
-    split: Stream,
+    streams: tuple[Stream, Stream, Stream],
     plan: int,
     stage: int,
     intensity: Float64,
-    billed: bool,
 ) -> None:
     """Draw the lapses of a stage in which members differ in charge or mortality.
+
+    Burden, death and a first bill weigh differently from cell to cell, so that these causes are
+    drawn cell by cell; among the others a cause does not depend on the cell.
 
     Parameters
     ----------
     parameters : Parameters
     state : State, changed
-    place, split : Stream of lapses, of their causes
+    streams : Stream of lapses, of causes drawn cell by cell, of causes drawn together
     plan, stage : int64
     intensity : float64[C, 9], per period; burden and deaths are set here
-    billed : whether the stage is billed
     """
+    place, own, split = streams
     _, _, arrears, motives, groups = state.members.shape
+    wait = parameters.plans[plan]["wait"]
     mix = np.zeros((motives, groups, COMPETING), np.float64)
     for motive in range(motives):
         for group in range(groups):
             set_own_intensities(parameters, state, plan, stage, motive, group, intensity)
-            if not billed:
-                intensity[motive, BURDEN] = 0.0
             state.chance[motive, group] = leaving_probability(
                 intensity[motive], state.unbilled[plan, stage], mix[motive, group]
             )
-    for late in range(arrears):
-        block = block_address(plan, stage, late, parameters.plans[plan]["wait"])
+    others = np.zeros(motives, np.int64)
+    block = NOBODY
+    for late in range(arrears - 1, -1, -1):
+        block = block_address(plan, stage, late, wait)
         members = state.members[plan, stage, late]
-        draw_cells(place, block, parameters.groups, members, state.chance, state.drawn)
-        leave(state, plan, stage, late)
-        for motive in range(motives):
-            for group in range(groups):
-                where = cell_address(block, motive, parameters.groups[group]["code"])
-                gone = state.drawn[motive, group]
-                name_causes(state.left[plan], split, where, gone, mix[motive, group])
+        if draw_cells(place, block, parameters.groups, members, state.chance, state.drawn) > 0:
+            leave(state, plan, stage, late)
+            name_own_causes(parameters, state, own, block, plan, mix, others)
+    for motive in range(motives):
+        keep_common(intensity[motive], mix[motive, 0])
+        where = cell_address(block, motive, NOBODY)
+        name_causes(state.left[plan], split, where, others[motive], mix[motive, 0])
+
+
+@inlined_kernel
+def name_own_causes(
+    parameters: Parameters,
+    state: State,
+    own: Stream,
+    block: int,
+    plan: int,
+    mix: Float64,
+    others: Int64,
+) -> None:
+    """Draw who of a block's lapses left for a cause that weighs differently from cell to cell.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed: lapses by cause; `drawn` says who left
+    own : Stream of these causes
+    block : a `block_address`
+    plan : int64
+    mix : float64[C, G, 9], probability of each cause, sums to 1
+    others : int64[C], persons, increased by those who left for another cause
+    """
+    chance = np.zeros(4, np.float64)
+    by_cause = np.zeros(4, np.int64)
+    for motive in range(mix.shape[0]):
+        for group in range(mix.shape[1]):
+            lapses = state.drawn[motive, group]
+            if lapses == 0:
+                continue
+            chance[0] = mix[motive, group, FIRST_BILL]
+            chance[1] = mix[motive, group, BURDEN]
+            chance[2] = mix[motive, group, DIED]
+            chance[3] = 0.0
+            for cause in range(COMPETING):
+                if cause not in (FIRST_BILL, BURDEN, DIED):
+                    chance[3] += mix[motive, group, cause]
+            where = cell_address(block, motive, parameters.groups[group]["code"])
+            multinomial(own, where, lapses, chance, by_cause)
+            state.left[plan, FIRST_BILL] += by_cause[0]
+            state.left[plan, BURDEN] += by_cause[1]
+            state.left[plan, DIED] += by_cause[2]
+            others[motive] += by_cause[3]
+
+
+@inlined_kernel
+def keep_common(intensity: Float64, mix: Float64) -> None:
+    """Fill in the probability of each cause that weighs alike in all cells of a motive.
+
+    Parameters
+    ----------
+    intensity : float64[9], per period
+    mix : float64[9], filled, sums to 1 unless there is no such cause
+    """
+    total = 0.0
+    for cause in range(COMPETING):
+        if cause in (FIRST_BILL, BURDEN, DIED):
+            mix[cause] = 0.0
+        else:
+            mix[cause] = intensity[cause]
+            total += intensity[cause]
+    if total > 0.0:
+        for cause in range(COMPETING):
+            mix[cause] /= total
 
 
 @inlined_kernel

@@ -192,6 +192,8 @@ TABLES: Final = {
                 Column("benefits", REAL, "yuan", "paid on accepted claims"),
                 Column("unfunded", REAL, "yuan", "benefits due that were cut or stayed unpaid"),
                 Column("cost", REAL, "yuan", "benefits, fee, custody and deficit carried in"),
+                Column("fee", REAL, "yuan", "part of the cost that is the management fee"),
+                Column("custody", REAL, "yuan", "part of the cost that is the custodian's"),
                 Column("billed", REAL, "yuan", "charged to the payers this period"),
                 Column("collected", REAL, "yuan", "received from members this period"),
                 Column("outstanding", REAL, "yuan", "billed and not yet collected, at the end"),
