@@ -110,7 +110,7 @@ def _outer(by_health: Float64, by_risk: Float64) -> Float64:
 
 
 def _group_codes(scenario: Scenario) -> Int64:
-    """Number the groups in a way that does not depend on how many there are: int64[G].
+    """Give each group a number that does not depend on how many there are: int64[G].
 
     Health takes 3 bits (the padding the highest number), age band 6, sex 1.
     """
@@ -139,9 +139,7 @@ def _values(step: BenefitStep | WeightStep) -> tuple[float, float]:
     return step.male, step.female
 
 
-def _by_group(
-    scenario: Scenario, steps: Sequence[BenefitStep] | Sequence[WeightStep]
-) -> Float64:
+def _by_group(scenario: Scenario, steps: Sequence[BenefitStep] | Sequence[WeightStep]) -> Float64:
     """Spread steps by age over the groups, alike for every health class: float64[G].
 
     Without steps every value is 1.
@@ -157,18 +155,14 @@ def _by_group(
 
 def _age_shares(edges: Sequence[int], shares: Sequence[AgeShare]) -> Float64:
     """Spread a distribution over ages over risks: float64[R], sums to 1."""
-    by_risk = np.zeros((len(edges) - 1, 2))
+    by_risk: Float64 = np.zeros((len(edges) - 1, 2))
     for share in shares:
         ages = share.to_age - share.from_age + 1
         for band, (first, end) in enumerate(pairwise(edges)):
             inside = max(0, min(end, share.to_age + 1) - max(first, share.from_age))
             by_risk[band] += np.array([share.male, share.female]) * inside / ages
-    flat = by_risk.ravel()
-    return flat / flat.sum()
-
-
-def _plan_number(scenario: Scenario, name: str | None) -> int:
-    return 0 if name is None else list(scenario.plans).index(name)
+    by_risk /= by_risk.sum()
+    return by_risk.ravel()
 
 
 def _or_infinite(value: float | None) -> float:
@@ -212,7 +206,9 @@ def _pool(scenario: Scenario) -> dict[str, Any]:
 
 def _plans(scenario: Scenario) -> dict[str, Any]:
     edges, names = scenario.age_edges, list(scenario.plans)
-    columns = [_plan(plan, edges, names, scenario.periods_per_year) for plan in scenario.plans.values()]
+    columns = [
+        _plan(plan, edges, names, scenario.periods_per_year) for plan in scenario.plans.values()
+    ]
     return {name: np.array([column[name] for column in columns]) for name in columns[0]}
 
 

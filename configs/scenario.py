@@ -103,12 +103,17 @@ class Caps(Record):
         None, "most a member pays for one period", unit="yuan", section=4, gt=0
     )
     per_year_yuan: float | None = model_field(
-        None, "most a member pays in P successive periods counted from the start", unit="yuan",
-        section=4, gt=0,
+        None,
+        "most a member pays in P successive periods counted from the start",
+        unit="yuan",
+        section=4,
+        gt=0,
     )
     excess_to: Literal["platform", "next_period", "benefits"] = model_field(
-        "platform", "who bears what exceeds a cap: the platform (a subsidy), the next period's "
-        "cost, or the claimants (benefits cut pro rata)", section=4,
+        "platform",
+        "who bears what exceeds a cap: the platform (a subsidy), the next period's "
+        "cost, or the claimants (benefits cut pro rata)",
+        section=4,
     )
 
 
@@ -116,11 +121,15 @@ class Plan(Record):
     """One plan: an apportionment group with its own cover and its own rule."""
 
     max_age: int = model_field(
-        ..., "oldest age of a member; who passes it leaves or moves on", unit="years", section=1,
+        ...,
+        "oldest age of a member; who passes it leaves or moves on",
+        unit="years",
+        section=1,
         ge=0,
     )
     successor: str | None = model_field(
-        None, "plan that takes over members past max_age (they keep their served waiting period)",
+        None,
+        "plan that takes over members past max_age (they keep their served waiting period)",
         section=1,
     )
     wait_periods: int = model_field(
@@ -152,22 +161,32 @@ class Plan(Record):
     )
     caps: Caps = model_field(Caps, "caps on the charge", section=4)
     rounding: Literal["exact", "next_fen", "largest_remainder"] = model_field(
-        "exact", "charges exact; up to the next fen (the surplus goes to the next period); or in "
-        "fen by largest remainder", section=4,
+        "exact",
+        "charges exact; up to the next fen (the surplus goes to the next period); or in "
+        "fen by largest remainder",
+        section=4,
     )
     trivial_share_yuan: float = model_field(
         0.0, "a bill up to this is not noticed as a first bill", unit="yuan", section=6, ge=0
     )
     advertised_share_yuan: float = model_field(
-        ..., "share a period that the plan advertises; expectations start here", unit="yuan",
-        section=7, gt=0,
+        ...,
+        "share a period that the plan advertises; expectations start here",
+        unit="yuan",
+        section=7,
+        gt=0,
     )
     grace_failures: int = model_field(
-        1, "consecutive failed bills after which a member is removed", unit="bills", section=5,
-        ge=1, le=MAX_GRACE_FAILURES,
+        1,
+        "consecutive failed bills after which a member is removed",
+        unit="bills",
+        section=5,
+        ge=1,
+        le=MAX_GRACE_FAILURES,
     )
     uncollected_to: Literal["next_period", "platform"] = model_field(
-        "platform", "who bears bills written off: the next period's payers or the platform",
+        "platform",
+        "who bears bills written off: the next period's payers or the platform",
         section=5,
     )
 
@@ -207,12 +226,17 @@ class Channel(Record):
         None, "plan its members join (the scenario's first when left out)", section=2
     )
     push: Schedule = model_field(
-        (), "external push a(t): share of the market that joins a period", unit="per period",
+        (),
+        "external push a(t): share of the market that joins a period",
+        unit="per period",
         section=2,
     )
     word_of_mouth: float = model_field(
-        0.0, "imitation q: joins per market person and period when everyone is a member",
-        unit="per period", section=2, ge=0,
+        0.0,
+        "imitation q: joins per market person and period when everyone is a member",
+        unit="per period",
+        section=2,
+        ge=0,
     )
     ages: tuple[AgeShare, ...] = model_field(
         ..., "distribution over age and sex; the shares sum to 1", section=2, min_length=1
@@ -220,8 +244,11 @@ class Channel(Record):
     motives: Shares = model_field(..., "distribution over motives", section=2)
     health: Shares = model_field(..., "distribution over health classes", section=2)
     padding: float = model_field(
-        0.0, "fraction of sign-ups who are nobody: counted, never pay, never claim",
-        section=2, ge=0, le=1,
+        0.0,
+        "fraction of sign-ups who are nobody: counted, never pay, never claim",
+        section=2,
+        ge=0,
+        le=1,
     )
 
     @model_validator(mode="after")
@@ -242,12 +269,13 @@ class Joining(Record):
     price_sensitivity: float = model_field(
         0.0, "eta: how the last annualised share, relative to income, deters", section=2, ge=0
     )
-    news_sensitivity: float = model_field(
-        0.0, "nu: how a unit of bad news deters", section=2, ge=0
-    )
+    news_sensitivity: float = model_field(0.0, "nu: how a unit of bad news deters", section=2, ge=0)
     max_growth: float | None = model_field(
-        None, "joins of a period at most this share of members (no limit while there are none)",
-        unit="per period", section=2, gt=0,
+        None,
+        "joins of a period at most this share of members (no limit while there are none)",
+        unit="per period",
+        section=2,
+        gt=0,
     )
     max_joins: int | None = model_field(
         None, "joins of a period at most this many", unit="persons", section=2, gt=0
@@ -268,7 +296,10 @@ class LapseIntensities(Record):
         0.0, "r: per unit of growth of the log share", unit="per period", section=6, ge=0
     )
     burden: float = model_field(
-        0.0, "beta: per unit of own annualised share over income", unit="per period", section=6,
+        0.0,
+        "beta: per unit of own annualised share over income",
+        unit="per period",
+        section=6,
         ge=0,
     )
     news: float = model_field(0.0, "n: per unit of news", unit="per period", section=6, ge=0)
@@ -284,8 +315,12 @@ class Motive(Record):
     """Why people joined, and so how they learn, pay and leave."""
 
     education_speed: float = model_field(
-        0.1, "e: share of the gap between bill and expectation learnt in a period",
-        unit="per period", section=7, ge=0, le=1,
+        0.1,
+        "e: share of the gap between bill and expectation learnt in a period",
+        unit="per period",
+        section=7,
+        ge=0,
+        le=1,
     )
     payment_failure: float = model_field(
         0.0, "probability that a bill cannot be collected", section=5, ge=0, le=1
@@ -320,24 +355,34 @@ class Claims(Record):
     """Incidence, selection, severity, delay and assessment (section 3)."""
 
     incidence: AgeSexTable = model_field(
-        "incidence_cn_2020_28_diseases", "incidence table: a shipped table's name, or a CSV file "
-        "with columns age, male, female", unit="per person-year", section=3,
+        "incidence_cn_2020_28_diseases",
+        "incidence table: a shipped table's name, or a CSV file with columns age, male, female",
+        unit="per person-year",
+        section=3,
     )
     level: float = model_field(1.0, "experience relative to the table", section=3, ge=0)
     selection_start: float = model_field(
-        1.0, "s0: incidence of a member just past the waiting period relative to the ultimate; "
-        "above 1 is adverse selection", section=3, ge=0,
+        1.0,
+        "s0: incidence of a member just past the waiting period relative to the ultimate; "
+        "above 1 is adverse selection",
+        section=3,
+        ge=0,
     )
     selection_years: float = model_field(
         1.0, "tau: time over which selection wears off", unit="years", section=3, gt=0
     )
     severity: dict[Name, Severity] = model_field(
         lambda: {"severe": Severity(probability=1, benefit_fraction=1)},
-        "categories of severity; the probabilities sum to 1", section=3, min_length=1,
+        "categories of severity; the probabilities sum to 1",
+        section=3,
+        min_length=1,
     )
     report_delay: Distribution = model_field(
-        (1.0,), "probability that a diagnosis is reported and assessed 0, 1, 2, ... periods later",
-        section=3, min_length=1, max_length=255,
+        (1.0,),
+        "probability that a diagnosis is reported and assessed 0, 1, 2, ... periods later",
+        section=3,
+        min_length=1,
+        max_length=255,
     )
     dispute_probability: float = model_field(
         0.0, "delta: probability that a rejected claim is disputed in public", section=3, ge=0, le=1
@@ -363,12 +408,13 @@ class Tenure(Record):
     """
 
     bands: int = model_field(
-        1, "stages past the waiting period, the last one open", section=9, ge=1,
+        1,
+        "stages past the waiting period, the last one open",
+        section=9,
+        ge=1,
         le=MAX_TENURE_BANDS,
     )
-    band_periods: int = model_field(
-        1, "width of a stage", unit="periods", section=9, ge=1
-    )
+    band_periods: int = model_field(1, "width of a stage", unit="periods", section=9, ge=1)
 
 
 class NewsJump(Record):
@@ -420,12 +466,18 @@ class Closure(Record):
         0, "too_small: the pool closes with fewer members", unit="persons", section=8, ge=0
     )
     floor_from_period: int = model_field(
-        0, "period from which the floor is tested (a pool starts small)", unit="period", section=8,
+        0,
+        "period from which the floor is tested (a pool starts small)",
+        unit="period",
+        section=8,
         ge=0,
     )
     share_limit_yuan: float | None = model_field(
-        None, "share_limit: share of a period that the platform does not tolerate", unit="yuan",
-        section=8, gt=0,
+        None,
+        "share_limit: share of a period that the platform does not tolerate",
+        unit="yuan",
+        section=8,
+        gt=0,
     )
     share_limit_periods: int = model_field(
         1, "successive periods above the limit that close the pool", unit="periods", section=8, ge=1
@@ -443,9 +495,7 @@ class InitialMembers(Record):
     sex: Literal["male", "female"] = model_field(..., "sex", section=2)
     motive: str = model_field(..., "motive", section=2)
     health: str = model_field(..., "health class", section=2)
-    tenure_periods: int = model_field(
-        0, "periods since joining", unit="periods", section=2, ge=0
-    )
+    tenure_periods: int = model_field(0, "periods since joining", unit="periods", section=2, ge=0)
     members: int = model_field(..., "how many", unit="persons", section=2, ge=0)
 
 
@@ -469,9 +519,13 @@ class Scenario(Record):
         30_000.0, "y: income scale of a member", unit="yuan per year", section=2, gt=0
     )
     age_edges: tuple[int, ...] = model_field(
-        tuple(range(0, 65, 5)), "edges of the age bands: band i holds ages edges[i] .. "
-        "edges[i+1]-1; bands of one year are exact", unit="years", section=9,
-        min_length=2, max_length=MAX_AGE_BANDS + 1,
+        tuple(range(0, 65, 5)),
+        "edges of the age bands: band i holds ages edges[i] .. "
+        "edges[i+1]-1; bands of one year are exact",
+        unit="years",
+        section=9,
+        min_length=2,
+        max_length=MAX_AGE_BANDS + 1,
     )
     tenure: Tenure = model_field(Tenure, "stages of tenure", section=9)
     plans: dict[Name, Plan] = model_field(
@@ -485,7 +539,10 @@ class Scenario(Record):
         ..., "motives by name", section=2, min_length=1, max_length=MAX_MOTIVES
     )
     health: dict[Name, Health] = model_field(
-        lambda: {"standard": Health()}, "health classes by name", section=3, min_length=1,
+        lambda: {"standard": Health()},
+        "health classes by name",
+        section=3,
+        min_length=1,
         max_length=MAX_HEALTH_CLASSES,
     )
     initial_members: tuple[InitialMembers, ...] = model_field(
@@ -553,8 +610,10 @@ def _successor_problems(scenario: Scenario, name: str, plan: Plan) -> list[str]:
     if plan.successor not in scenario.plans:
         return [f"{where}: expected one of {list(scenario.plans)}, got {plan.successor!r}"]
     if scenario.plans[plan.successor].max_age <= plan.max_age:
-        return [f"{where}: expected a plan with a higher max_age than {plan.max_age}, "
-                f"got {plan.successor!r}"]
+        return [
+            f"{where}: expected a plan with a higher max_age than {plan.max_age}, "
+            f"got {plan.successor!r}"
+        ]
     return []
 
 

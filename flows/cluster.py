@@ -43,8 +43,9 @@ def local(workers: int | None = None) -> "Iterator[Client]":
             processes=True,
             memory_limit="auto",
             host="127.0.0.1",
-            dashboard_address="127.0.0.1:0" if has_dashboard() else None,
-            silence_logs=logging.ERROR,
+            dashboard_address="127.0.0.1:0",
+            # What goes wrong reaches the flow as an exception.
+            silence_logs=logging.CRITICAL,
         )
     with cluster, Client(cluster) as client:
         yield client

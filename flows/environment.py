@@ -5,6 +5,7 @@ lies in `~/.huzhu/prefect`, apart from any Prefect of the user's. A user who wan
 of their own sets `PREFECT_API_URL`, and no temporary server is started.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,9 @@ def prepare() -> None:
     """Make the settings that the user has not made. Of use only before Prefect is imported."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    # Prefect makes the last folder of the path only.
+    with contextlib.suppress(OSError):  # Prefect says what is wrong with it
+        Path(os.environ["PREFECT_HOME"]).expanduser().parent.mkdir(parents=True, exist_ok=True)
 
 
 def keep_screen_clear() -> None:

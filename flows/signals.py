@@ -20,15 +20,29 @@ def later() -> Iterator[None]:
     """
     # It would unblock Ctrl-C in the thread that first needs it, and in all that this one starts.
     resource_tracker.ensure_running()
-    waiting: list[int] = []
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    handler = signal.signal(signal.SIGTERM, lambda *_: waiting.append(1)) if main else None
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    noted: list[int] = []
+    try:
+        with _noting(noted):
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        for number in noted:
+            os.kill(os.getpid(), number)
+
+
+@contextmanager
+def _noting(noted: list[int]) -> Iterator[None]:
+    """Note the signals to stop that arrive, instead of answering them; main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {
+        number: signal.signal(number, lambda arrived, _: noted.append(arrived))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        if main:
-            signal.signal(signal.SIGTERM, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if waiting:
-            os.kill(os.getpid(), signal.SIGTERM)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

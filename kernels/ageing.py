@@ -134,16 +134,12 @@ def advance_age(
         for late in range(arrears):
             block = block_address(plan, stage, late, wait)
             members = state.members[plan, stage, late]
-            if draw_cells(
-                place, block, parameters.groups, members, state.chance, state.drawn
-            ):
+            if draw_cells(place, block, parameters.groups, members, state.chance, state.drawn):
                 age_block(parameters, state, plan, stage, late)
 
 
 @inlined_kernel
-def age_block(
-    parameters: Parameters, state: State, plan: int, stage: int, late: int
-) -> None:
+def age_block(parameters: Parameters, state: State, plan: int, stage: int, late: int) -> None:
     """Send the drawn members of a block into the next age band of their sex, or away.
 
     Parameters

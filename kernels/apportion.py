@@ -148,7 +148,7 @@ def round_by_largest_remainder(payers: Int64, charge: Float64, total: float) -> 
     for _ in range(payers.size):
         if left <= 0:
             break
-        group = np.argmax(remainder)
+        group = int(np.argmax(remainder))
         if payers[group] > 0:
             extra = min(left, payers[group])
             charge[group] += extra / (payers[group] * FEN_PER_YUAN)
@@ -292,9 +292,7 @@ def add_to_year(charge: Float64, charged_year: Float64) -> None:
 
 
 @kernel
-def settle(
-    parameters: Parameters, state: State, row: np.void, plan: int, members: int
-) -> None:
+def settle(parameters: Parameters, state: State, row: np.void, plan: int, members: int) -> None:
     """Work out a plan's cost of the period, charge it, and say who bears what is left.
 
     Cost = benefits (1 + fee) + custody + carried. What caps leave uncharged is borne by the

@@ -92,9 +92,7 @@ def diagnose(
         for late in range(arrears):
             block = block_address(plan, stage, late, wait)
             members = state.members[plan, stage, late]
-            ill = draw_cells(
-                place, block, parameters.groups, members, state.chance, state.drawn
-            )
+            ill = draw_cells(place, block, parameters.groups, members, state.chance, state.drawn)
             diagnoses += ill
             if ill > 0 and stage < wait:
                 leave(state, plan, stage, late)
@@ -139,7 +137,7 @@ def claim(
 
 @kernel
 def claim_address(plan: int, outcome: int, group_code: int) -> int:
-    """Number the claims of a plan, outcome and group, below 2**15."""
+    """Give the address of the claims of a plan, outcome and group, below 2**15."""
     return (plan << 11) | (outcome << 10) | group_code
 
 

@@ -41,7 +41,7 @@ def open_period(state: State) -> None:
 
 @kernel
 def pass_time(parameters: Parameters, state: State, seed: int, path: int, period: int) -> None:
-    """Step 1: a period of tenure, and every P-th period a year of age, for everybody."""
+    """Do step 1: a period of tenure, and every P-th period a year of age, for everybody."""
     if period == 0:
         return
     for plan in range(state.plan.size):
@@ -69,7 +69,7 @@ def pool_members(state: State) -> int:
 def settle_plan(
     parameters: Parameters, state: State, rows: Rows, seed: int, path: int, plan: int, period: int
 ) -> None:
-    """Steps 3 to 6 for one plan: diagnoses, reports, the bill and its payment, lapses."""
+    """Take one plan through steps 3 to 6: diagnoses, reports, bill, payment and lapses."""
     row = rows[period, plan]
     set_incidence(parameters, state.wear[plan], state.incidence[plan])
     row["diagnoses"] = diagnose(parameters, state, seed, path, plan, period)
@@ -90,7 +90,7 @@ def settle_plan(
 def spread_word(
     parameters: Parameters, state: State, rows: Rows, seed: int, path: int, period: int
 ) -> None:
-    """Step 7: expectations and news, and the share that newcomers will have heard of."""
+    """Do step 7: expectations and news, and the share that newcomers will have heard of."""
     billed = 0.0
     payers = NOBODY
     disputes = NOBODY
@@ -211,9 +211,7 @@ def close(
 
 
 @kernel
-def simulate_path(
-    parameters: Parameters, seed: int, path: int, rows: Rows, path_row: Rows
-) -> None:
+def simulate_path(parameters: Parameters, seed: int, path: int, rows: Rows, path_row: Rows) -> None:
     """Simulate one path of the pool.
 
     Parameters

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numba
 
@@ -68,10 +68,10 @@ def inlined_kernel(function: Function) -> Function:
     return _compiled(function, "always")
 
 
-def _compiled(function: Function, inline: str) -> Function:
-    compiled: Any = numba.njit(
-        cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, inline=inline
-    )(function)
+def _compiled(function: Function, inline: Literal["never", "always"]) -> Function:
+    # no_cfunc_wrapper: nobody calls a kernel through a C function pointer
+    flags: Any = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    compiled: Any = numba.njit(**flags, inline=inline)(function)
     if compiled is not function:
         # Numba looks for changes in the function's own file only: a kernel would go on running the
         # old machine code of what it calls in another file, and unchecked code where

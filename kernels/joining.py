@@ -109,12 +109,17 @@ def join(
         return
     pool = state.pool[0]
     signups = binomial(
-        stream(seed, path, Purpose.JOIN, period), WHOLE_POOL, pool["market_left"], -math.expm1(-total)
+        stream(seed, path, Purpose.JOIN, period),
+        WHOLE_POOL,
+        pool["market_left"],
+        -math.expm1(-total),
     )
     signups = paced(parameters, signups, pool["members"])
     by_channel = np.zeros(channels, np.int64)
     intensity /= total
-    multinomial(stream(seed, path, Purpose.CHANNEL, period), WHOLE_POOL, signups, intensity, by_channel)
+    multinomial(
+        stream(seed, path, Purpose.CHANNEL, period), WHOLE_POOL, signups, intensity, by_channel
+    )
     place = stream(seed, path, Purpose.JOIN_PLACE, period)
     for channel in range(channels):
         if by_channel[channel] > 0:

@@ -101,7 +101,9 @@ def set_intensities(
     gap = bill_gap(share, state.expectation[plan, motive], pool["shock_cap"])
     growth = log_growth(share, state.plan[plan]["share_before"], pool["shock_cap"])
     intensity[BASE] = factor[BASE]
-    intensity[FIRST_BILL] = factor[FIRST_BILL] if share > parameters.plans[plan]["trivial_share"] else 0.0
+    intensity[FIRST_BILL] = (
+        factor[FIRST_BILL] if share > parameters.plans[plan]["trivial_share"] else 0.0
+    )
     intensity[BILL_SHOCK] = factor[BILL_SHOCK] * gap
     intensity[GROWTH] = factor[GROWTH] * growth
     intensity[BURDEN] = factor[BURDEN] * share / income

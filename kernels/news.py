@@ -23,7 +23,9 @@ def learn(parameters: Parameters, state: State, plan: int, payers: int) -> None:
     share = state.plan[plan]["share"]
     for motive in range(parameters.education.size):
         expected = state.expectation[plan, motive]
-        state.expectation[plan, motive] = expected + parameters.education[motive] * (share - expected)
+        state.expectation[plan, motive] = expected + parameters.education[motive] * (
+            share - expected
+        )
 
 
 @inlined_kernel

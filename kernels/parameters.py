@@ -90,7 +90,7 @@ def from_fields(fields: Mapping[str, Any]) -> Parameters:
 
     Returns
     -------
-    Parameters
+    Parameters of a path.
 
     Raises
     ------

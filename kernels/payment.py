@@ -45,9 +45,7 @@ def collect(
             for group in range(groups):
                 # without failures nobody is ever in arrears; who is not billed is charged nothing
                 if failure[motive, group] > 0.0 and state.charge[plan, stage, group] > 0.0:
-                    failed += collect_cell(
-                        parameters, state, place, (plan, stage, motive, group)
-                    )
+                    failed += collect_cell(parameters, state, place, (plan, stage, motive, group))
     state.plan[plan]["collected"] += billed - failed
 
 

@@ -49,9 +49,7 @@ def exceeds_share_limit(parameters: Parameters, state: State) -> bool:
 
 
 @kernel
-def closure_cause(
-    parameters: Parameters, state: State, seed: int, path: int, period: int
-) -> int:
+def closure_cause(parameters: Parameters, state: State, seed: int, path: int, period: int) -> int:
     """Test the causes of closure in the order of the model; the first that holds is the cause.
 
     Parameters

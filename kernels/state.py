@@ -6,7 +6,7 @@ plan, stage and arrears. Claimants waiting for their assessment are members, but
 are past being at risk.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -34,8 +34,8 @@ CAUSES = len(LAPSE_CAUSES)
 
 # Address of a draw that concerns the pool as a whole. Of this type because Numba would compile a
 # kernel once more for the literal 0.
-WHOLE_POOL = np.int64(0)
-NOBODY = np.int64(0)
+WHOLE_POOL = cast(int, np.int64(0))
+NOBODY = cast(int, np.int64(0))
 
 # Outcomes of an assessment, the axis of `pending` and `diagnosed`.
 ACCEPTED = 0

@@ -1,0 +1,1 @@
+"""What it costs: every figure beside a baseline that is measured in the same run."""
