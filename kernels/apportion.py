@@ -74,9 +74,12 @@ def charge_within_caps(
         return 0.0
     if total_weight(payers, weight) <= 0.0:
         weight[:] = 1.0
-    level = 0.0
-    open_weight = 0.0
-    for _ in range(payers.size + 1):
+    level = -1.0
+    next_level = 0.0
+    open_weight = 1.0
+    # each round caps a group more than the one before, or is the last
+    while open_weight > 0.0 and next_level > level:
+        level = next_level
         capped = 0.0
         open_weight = 0.0
         for group in range(payers.size):
@@ -84,12 +87,8 @@ def charge_within_caps(
                 capped += payers[group] * cap[group]
             else:
                 open_weight += payers[group] * weight[group]
-        if open_weight <= 0.0:
-            break
-        next_level = (cost - capped) / open_weight
-        if next_level <= level:
-            break
-        level = next_level
+        if open_weight > 0.0:
+            next_level = (cost - capped) / open_weight
     charged = 0.0
     for group in range(payers.size):
         charge[group] = min(cap[group], level * weight[group])

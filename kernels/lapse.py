@@ -84,8 +84,8 @@ def set_intensities(
 ) -> None:
     """Fill in the intensity of each competing cause for a motive, as if its members were billed.
 
-    The burden is that of the plan's mean share, and nobody dies: both are set cell by cell where
-    cells differ.
+    Burden and death are left at zero: they are not the same for all members of the motive, see
+    `set_own_intensities`.
 
     Parameters
     ----------
@@ -96,7 +96,6 @@ def set_intensities(
     """
     factor = parameters.lapse[motive]
     pool, now = parameters.pool[0], parameters.periods[period]
-    income = pool["income_year"] / pool["periods_per_year"]
     share = state.plan[plan]["share"]
     gap = bill_gap(share, state.expectation[plan, motive], pool["shock_cap"])
     growth = log_growth(share, state.plan[plan]["share_before"], pool["shock_cap"])
@@ -106,7 +105,7 @@ def set_intensities(
     )
     intensity[BILL_SHOCK] = factor[BILL_SHOCK] * gap
     intensity[GROWTH] = factor[GROWTH] * growth
-    intensity[BURDEN] = factor[BURDEN] * share / income
+    intensity[BURDEN] = 0.0
     intensity[NEWS] = factor[NEWS] * state.pool[0]["news"]
     intensity[COMPETITOR] = factor[COMPETITOR] * now["competitor"]
     intensity[REGULATION] = factor[REGULATION] * now["announcement"]
@@ -154,7 +153,7 @@ def leaving_probability(intensity: Float64, unbilled: float, mix: Float64) -> fl
     first_rate = -math.expm1(-first) / first if first > 0.0 else 1.0
     rate = before_rate + unbilled * (first_rate - before_rate)
     new = unbilled * first_rate * intensity[FIRST_BILL]
-    leaving = rate * common + new
+    leaving = min(1.0, rate * common + new)  # rounding can pass 1
     if leaving > 0.0:
         for cause in range(COMPETING):
             mix[cause] = rate * intensity[cause] / leaving
@@ -228,8 +227,10 @@ def lapse_together(
     wait = parameters.plans[plan]["wait"]
     mix = np.zeros((motives, COMPETING), np.float64)
     gone = np.zeros(motives, np.int64)
+    unbilled = state.unbilled[plan, stage]
     for motive in range(motives):
-        unbilled = state.unbilled[plan, stage]
+        # charged alike, so the burden of the first group is that of all
+        set_own_intensities(parameters, state, plan, stage, motive, 0, intensity)
         state.chance[motive, :] = leaving_probability(intensity[motive], unbilled, mix[motive])
     # the last block is that of no arrears, where causes are drawn for all
     block = NOBODY

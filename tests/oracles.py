@@ -44,7 +44,7 @@ def paid_benefits(benefits: Sequence[float], limit: float | None, payers: int) -
 class Debtors(NamedTuple):
     """People who are charged alike."""
 
-    count: int
+    people: int
     weight: Fraction
     cap: Fraction | None
 
@@ -57,13 +57,13 @@ def split(debtors: Sequence[Debtors], cost: Fraction) -> tuple[list[Fraction], F
     charges = [Fraction(0)] * len(debtors)
     if cost <= 0:
         return charges, Fraction(0)
-    if not any(d.count and d.weight for d in debtors):
+    if not any(d.people and d.weight for d in debtors):
         debtors = [d._replace(weight=Fraction(1)) for d in debtors]
-    charged = [i for i, d in enumerate(debtors) if d.count and d.weight]
+    charged = [i for i, d in enumerate(debtors) if d.people and d.weight]
     charged.sort(key=lambda i: _fullness(debtors[i]))
     rest = cost
     for position, i in enumerate(charged):
-        weights = sum(debtors[j].count * debtors[j].weight for j in charged[position:])
+        weights = sum(debtors[j].people * debtors[j].weight for j in charged[position:])
         count, weight, cap = debtors[i]
         charges[i] = rest * weight / weights
         if cap is not None:
@@ -90,7 +90,9 @@ def largest_remainder(counts: Sequence[int], charges: Sequence[float]) -> list[i
     exact = [Fraction(charge) * 100 for charge in charges]
     whole = [math.floor(fen + FEN_TOLERANCE) for fen in exact]
     total = math.floor(sum(n * fen for n, fen in zip(counts, exact, strict=True)) + FEN_TOLERANCE)
-    people = [(i, max(Fraction(0), exact[i] - whole[i])) for i, n in enumerate(counts) for _ in range(n)]
+    people = [
+        (i, max(Fraction(0), exact[i] - whole[i])) for i, n in enumerate(counts) for _ in range(n)
+    ]
     people.sort(key=lambda person: -person[1])
     paid = [n * fen for n, fen in zip(counts, whole, strict=True)]
     for i, _ in people[: max(0, total - sum(paid))]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from configs import arrays
@@ -22,6 +23,15 @@ Rows = npt.NDArray[np.void]
 Fields = dict[str, Any]
 
 OLDEST = 105
+
+# For tests over `scenarios`: the same examples every time, and none too slow to be drawn.
+anything = settings(
+    deadline=None,
+    max_examples=150,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+path_numbers = st.integers(0, 2**32 - 1)
 
 
 def flat_table(rate: float) -> Fields:
@@ -119,6 +129,12 @@ def simulate(scenario: Scenario, seed: int, paths: int | Iterable[int] = 1) -> H
         row = history.paths[i : i + 1]
         cohort.simulate_path(pool, as_seed(seed), path, history.rows[i], row)
     return history
+
+
+def rows_of(scenario: Scenario, seed: int, path: int) -> Rows:
+    """Give the rows of a path while it ran: PERIOD_ROW[periods run, P]."""
+    history = simulate(scenario, seed, [path])
+    return history.rows[0, : history.paths[0]["periods_run"]]
 
 
 def as_seed(seed: int) -> Any:
@@ -347,7 +363,8 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         "news": draw(_news),
         "closure": draw(_closure),
     }
-    fields["channels"] = {f"channel{i}": draw(_channel(fields)) for i in range(draw(_some(0, 1, 2)))}
+    channels = range(draw(_some(0, 1, 2)))
+    fields["channels"] = {f"channel{i}": draw(_channel(fields)) for i in channels}
     count = draw(st.integers(0, 3)) if fields["channels"] else 2
     fields["initial_members"] = [draw(_initial(fields)) for _ in range(count)]
     return Scenario.model_validate(fields)

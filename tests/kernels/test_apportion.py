@@ -136,9 +136,7 @@ def test_no_cost_charges_nobody(cost: float) -> None:
 
 # Rounding
 
-fen_counts = st.lists(
-    st.tuples(st.integers(0, 40), st.floats(0.0, 50.0)), min_size=1, max_size=8
-)
+fen_counts = st.lists(st.tuples(st.integers(0, 40), st.floats(0.0, 50.0)), min_size=1, max_size=8)
 
 
 @EXAMPLES
@@ -538,7 +536,10 @@ def test_bill_subsidy_and_carry_make_up_the_cost_in_any_plan(
     assert (charge >= 0).all()
     assert (charge <= cap).all()
     owed = sum(
-        (int(n) * Fraction(float(c)) for n, c in zip(small.state.payers[0].flat, charge.flat, strict=True)),
+        (
+            int(n) * Fraction(float(c))
+            for n, c in zip(small.state.payers[0].flat, charge.flat, strict=True)
+        ),
         Fraction(0),
     )
     assert abs(owed - billed) <= ROUNDING * size

@@ -62,9 +62,7 @@ def with_members(small: Pool, members: int) -> Pool:
 
 
 @EXAMPLES
-@given(
-    share_year=st.floats(0, 500), news=st.floats(0, 3), eta=st.floats(0, 20), nu=st.floats(0, 2)
-)
+@given(share_year=st.floats(0, 500), news=st.floats(0, 3), eta=st.floats(0, 20), nu=st.floats(0, 2))
 def test_attraction_falls_with_price_and_news(
     share_year: float, news: float, eta: float, nu: float
 ) -> None:

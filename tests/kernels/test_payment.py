@@ -151,8 +151,9 @@ def test_failures_are_those_of_the_twin_of_the_draws(motive: int) -> None:
     assert left(small.state) == {"arrears": failed[1]}
 
 
-def by_person(members: list[int], debts: list[float], failed: list[int], bill: Fraction,
-              grace: int) -> tuple[list[int], list[Fraction], Fraction, Fraction]:
+def by_person(
+    members: list[int], debts: list[float], failed: list[int], bill: Fraction, grace: int
+) -> tuple[list[int], list[Fraction], Fraction, Fraction]:
     """Collect bills from one person after the other; the debt of a class is evenly owed."""
     people = []
     collected = written_off = Fraction(0)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+Counts = tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -47,7 +49,7 @@ class SmallPool:
 class Standing(NamedTuple):
     """What the future depends on."""
 
-    members: tuple[int, ...]
+    members: Counts
     expectations: tuple[float, ...]
     share: float
     billed_before: bool
@@ -93,16 +95,14 @@ def binomial(n: int, p: float) -> list[float]:
     return [math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)]
 
 
-def vectors(sizes: tuple[int, ...], chances: list[float]) -> Iterator[tuple[tuple[int, ...], float]]:
+def vectors(sizes: Counts, chances: list[float]) -> Iterator[tuple[Counts, float]]:
     """Yield how many of each kind something happens to, with the probability."""
     laws = [binomial(n, p) for n, p in zip(sizes, chances, strict=True)]
     for counts in itertools.product(*(range(n + 1) for n in sizes)):
         yield counts, math.prod(law[k] for law, k in zip(laws, counts, strict=True))
 
 
-def after(
-    pool: SmallPool, standing: Standing, period: int
-) -> Iterator[tuple[Standing, float]]:
+def after(pool: SmallPool, standing: Standing, period: int) -> Iterator[tuple[Standing, float]]:
     """Yield each way a period can go, with its probability."""
     selection = 1.0 - (1.0 - pool.selection_start) * math.exp(-period / pool.selection_periods)
     case = (1.0 - math.exp(-pool.hazard * selection)) * pool.acceptance
@@ -118,7 +118,7 @@ def after(
 
 
 def billed(
-    pool: SmallPool, standing: Standing, left: tuple[int, ...], share: float, cases: int
+    pool: SmallPool, standing: Standing, left: Counts, share: float, cases: int
 ) -> Iterator[tuple[Standing, float]]:
     """Yield each way that those who did not claim can answer their bill."""
     chances = [

@@ -1,0 +1,369 @@
+"""Members leave for competing causes; only who is billed reacts to bills."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels import lapse
+from kernels.draws import Purpose, stream
+from kernels.dtypes import LAPSE_CAUSES
+from kernels.lapse import COMPETING
+from kernels.state import BURDEN, DIED, FIRST_BILL
+from tests import oracles, oracles_draws
+from tests.kernels.pools import (
+    BARGAIN,
+    CHANNEL,
+    FEMALE,
+    LAST_AGE,
+    MALE,
+    OLD,
+    PADDING,
+    SEED,
+    STAGES,
+    STANDARD,
+    STEADY,
+    WAIT,
+    YOUNG,
+    Pool,
+    group,
+    left,
+    pool,
+)
+
+EXAMPLES = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+FEW = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+M0, F0 = group(STANDARD, YOUNG, MALE), group(STANDARD, YOUNG, FEMALE)
+F1 = group(STANDARD, OLD, FEMALE)
+PATH, PERIOD = 7, 3
+NAMES = LAPSE_CAUSES[:COMPETING]
+BILLS = ("first_bill", "bill_shock", "growth", "burden")
+MORTAL = {
+    "claims.mortality": {
+        "name": "never",
+        "first_age": 0,
+        "male": [0.0] * LAST_AGE,
+        "female": [0.0] * LAST_AGE,
+    }
+}
+# A pool in which each cause with a coefficient has an intensity.
+STIRRED = {
+    "competitor_pull": [{"from_period": PERIOD, "value": 2.0}],
+    "regulator_announcements": [PERIOD],
+}
+
+intensities = st.just(0.0) | st.floats(1e-9, 30.0)
+
+
+def stirred(changes: dict[str, Any] | None = None, share: float = 3.0) -> Pool:
+    """Bill every member past waiting three yuan, after two; he expected one."""
+    small = pool(STIRRED | (changes or {}))
+    small.state.plan["share"][0] = share
+    small.state.plan["share_before"][0] = 2.0
+    small.state.charge[0, WAIT:] = share
+    small.state.pool["news"][0] = 0.5
+    return small
+
+
+def leave(small: Pool, period: int = PERIOD) -> dict[str, int]:
+    """Draw a period's lapses; give those by cause."""
+    small.state.left[:] = 0
+    lapse.lapse_members(small.parameters, small.state, SEED, PATH, 0, period)
+    return left(small.state)
+
+
+# Intensities
+
+
+@EXAMPLES
+@given(values=st.lists(intensities, min_size=9, max_size=9), unbilled=st.floats(0, 1))
+def test_leaving_and_its_causes_have_the_probabilities_of_the_twin(
+    values: list[float], unbilled: float
+) -> None:
+    mix = np.zeros(COMPETING)
+    leaving = lapse.leaving_probability(np.array(values), unbilled, mix)
+    slow = oracles.leaving(dict(zip(NAMES, values, strict=True)), unbilled)
+    # some thirty roundings of 2**-53; sums of terms of one sign
+    assert leaving == pytest.approx(sum(slow.values()), rel=1e-13)
+    assert 0.0 <= leaving <= 1.0
+    for cause, part in zip(NAMES, mix, strict=True):
+        assert leaving * part == pytest.approx(slow[cause], rel=1e-12, abs=1e-300)
+    if leaving > 0.0:
+        assert mix.sum() == pytest.approx(1.0, rel=1e-13)
+
+
+def test_nobody_leaves_without_intensity() -> None:
+    mix = np.zeros(COMPETING)
+    assert lapse.leaving_probability(np.zeros(COMPETING), 1.0, mix) == 0.0
+    assert not mix.any()
+
+
+def test_half_of_a_stage_at_its_first_bill_mixes_two_exponentials() -> None:
+    intensity = np.zeros(COMPETING)
+    intensity[0], intensity[FIRST_BILL] = np.log(2), np.log(4)
+    leaving = lapse.leaving_probability(intensity, 0.5, np.zeros(COMPETING))
+    # one half leaves with 1/2, the other with 7/8
+    assert leaving == pytest.approx(11 / 16, rel=1e-14)
+
+
+@EXAMPLES
+@given(share=st.floats(0, 500), expectation=st.floats(1e-3, 500), most=st.floats(0.01, 10))
+def test_the_gap_is_relative_to_the_expectation_and_capped(
+    share: float, expectation: float, most: float
+) -> None:
+    gap = oracles.bill_gap(share, expectation, most)
+    # the difference of two doubles is rounded once, relative to the larger
+    close = 1e-15 * (1 + share / expectation)
+    assert lapse.bill_gap(share, expectation, most) == pytest.approx(float(gap), abs=close)
+
+
+def test_a_bill_where_nothing_was_expected_is_the_largest_shock() -> None:
+    assert lapse.bill_gap(1.0, 0.0, 5.0) == 5.0
+    assert lapse.bill_gap(0.0, 0.0, 5.0) == 0.0
+
+
+@EXAMPLES
+@given(
+    share=st.just(0.0) | st.floats(0.01, 500),
+    before=st.just(0.0) | st.floats(0.01, 500),
+    most=st.floats(0.01, 10),
+)
+def test_growth_is_that_of_the_log_share_and_capped(
+    share: float, before: float, most: float
+) -> None:
+    growth = lapse.log_growth(share, before, most)
+    assert growth == pytest.approx(oracles.log_growth(share, before, most), abs=1e-14)
+    assert growth >= 0.0
+
+
+def test_each_cause_has_the_intensity_of_the_model() -> None:
+    factors = dict(zip(NAMES[:8], (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8), strict=True))
+    deaths = {"name": "flat", "first_age": 0, "male": [0.4] * LAST_AGE, "female": [0.8] * LAST_AGE}
+    small = stirred(
+        {"motives.bargain.lapse": factors, "claims.mortality": deaths, "shock_cap": 1.75}
+    )
+    intensity = np.full((2, COMPETING), -1.0)
+    lapse.set_intensities(small.parameters, small.state, 0, BARGAIN, PERIOD, intensity[BARGAIN])
+    lapse.set_own_intensities(small.parameters, small.state, 0, WAIT, BARGAIN, F1, intensity)
+    expected = {
+        "base": 0.1,
+        "first_bill": 0.2,
+        "bill_shock": 0.3 * 1.75,  # (3 - 1) / 1, capped
+        "growth": 0.4 * np.log(1.5),
+        "burden": 0.5 * 3 * 4 / 1000,
+        "news": 0.6 * 0.5,
+        "competitor": 0.7 * 2,
+        "regulation": 0.8,
+        "died": 0.8 / 4,
+    }
+    assert dict(zip(NAMES, intensity[BARGAIN], strict=True)) == pytest.approx(expected, rel=1e-14)
+    lapse.set_intensities(small.parameters, small.state, 0, BARGAIN, PERIOD - 1, intensity[BARGAIN])
+    lapse.set_own_intensities(small.parameters, small.state, 0, WAIT, BARGAIN, M0, intensity)
+    calm = expected | {"competitor": 0.0, "regulation": 0.0, "died": 0.1}
+    assert dict(zip(NAMES, intensity[BARGAIN], strict=True)) == pytest.approx(calm, rel=1e-14)
+
+
+# One cause alone
+
+
+@pytest.mark.parametrize("mortal", [False, True])
+@pytest.mark.parametrize("cause", NAMES[:8])
+def test_a_cause_that_is_certain_takes_everybody_it_acts_on_and_names_itself(
+    cause: str, mortal: bool
+) -> None:
+    small = stirred({f"motives.steady.lapse.{cause}": 1e6} | (MORTAL if mortal else {}))
+    small.state.members[0, :, 0, :, F1] = 5
+    gone = leave(small)
+    stages = STAGES - WAIT if cause in BILLS else STAGES
+    assert gone == {cause: 5 * stages}
+    assert small.state.members[0, WAIT:, 0, STEADY].sum() == 0
+    assert small.state.members[0, :WAIT, 0, STEADY].sum() == 5 * (STAGES - stages)
+    assert small.state.members[0, :, 0, BARGAIN].sum() == 5 * STAGES
+
+
+@pytest.mark.parametrize("cause", BILLS)
+def test_members_who_wait_react_to_bills_where_they_are_billed(cause: str) -> None:
+    small = stirred({f"motives.steady.lapse.{cause}": 1e6, "plans.main.waiting_members_pay": True})
+    small.state.charge[0] = 3.0
+    small.state.members[0, :, 0, STEADY, F1] = 5
+    assert leave(small) == {cause: 5 * STAGES}
+
+
+def test_deaths_take_members_of_their_age_and_sex_waiting_or_not() -> None:
+    rates = [0.0] * 30 + [1.0] * 50
+    deaths = {"name": "old men", "first_age": 0, "male": rates, "female": [0.0] * LAST_AGE}
+    small = stirred({"claims.mortality": deaths, "channels.hollow": CHANNEL | {"padding": 0.5}})
+    small.parameters.groups["mortality"][:] *= 1e6
+    small.state.members[0, :, 0, BARGAIN] = 2
+    gone = leave(small)
+    assert gone == {"died": 2 * 3 * STAGES}  # of three health classes, but not of the padding
+    after = small.state.members[0, :, 0, BARGAIN]
+    assert (after[:, [group(h, OLD, MALE) for h in range(3)]] == 0).all()
+    assert (after[:, group(PADDING, OLD, MALE)] == 2).all()
+
+
+def test_who_waits_for_his_assessment_does_not_leave() -> None:
+    small = stirred({"motives.steady.lapse.base": 1e6})
+    small.state.pending_members[0, M0] = 4
+    assert leave(small) == {}
+    assert small.state.pending_members[0, M0] == 4
+
+
+def test_what_leavers_owe_is_written_off() -> None:
+    for mortal in ({}, MORTAL):
+        small = stirred({"motives.steady.lapse.base": 1e6, "plans.main.grace_failures": 2} | mortal)
+        small.state.members[0, WAIT, 1, STEADY, F1] = 4
+        small.state.debt[0, WAIT, 0, STEADY, F1] = 10.0
+        small.state.plan["outstanding"][0] = 10.0
+        assert leave(small) == {"base": 4}
+        assert (small.state.plan["outstanding"][0], small.state.plan["written_off"][0]) == (0, 10)
+        assert small.state.debt.sum() == 0.0
+
+
+# The first bill
+
+
+def test_a_first_bill_is_felt_once() -> None:
+    small = stirred({"motives.steady.lapse.first_bill": 1e6})
+    small.state.unbilled[0, STAGES - 1] = 0.0
+    small.state.members[0, WAIT:, 0, STEADY, F1] = 5
+    assert leave(small) == {"first_bill": 5 * (STAGES - WAIT - 1)}
+    assert list(small.state.unbilled[0]) == [1.0] * WAIT + [0.0] * (STAGES - WAIT)
+    assert leave(small) == {}
+    assert small.state.members.sum() == 5
+
+
+@pytest.mark.parametrize(("trivial", "felt"), [(2.99, True), (3.0, False), (4.0, False)])
+def test_a_trivial_bill_is_no_first_bill(trivial: float, felt: bool) -> None:
+    small = stirred(
+        {"motives.steady.lapse.first_bill": 1e6, "plans.main.trivial_share_yuan": trivial}
+    )
+    small.state.members[0, WAIT, 0, STEADY, F1] = 5
+    assert leave(small) == ({"first_bill": 5} if felt else {})
+    assert small.state.unbilled[0, WAIT] == (0.0 if felt else 1.0)
+    assert small.state.unbilled[0, 0] == 1.0
+
+
+# Own burdens
+
+
+def test_each_cell_bears_its_own_burden() -> None:
+    small = stirred({"motives.steady.lapse.burden": 1e6})
+    small.state.members[0, WAIT, 0, STEADY, [M0, F1]] = 5
+    small.state.charge[0, WAIT, F1] = 0.0
+    assert leave(small) == {"burden": 5}
+    assert small.state.members[0, WAIT, 0, STEADY, F1] == 5
+
+
+def test_a_stage_that_is_charged_nothing_for_the_year_has_no_burden() -> None:
+    small = stirred({"motives.steady.lapse.burden": 1e6})
+    small.state.members[0, WAIT:, 0, STEADY, F1] = 5
+    small.state.charge[0, WAIT] = 0.0
+    assert leave(small) == {"burden": 5 * (STAGES - WAIT - 1)}
+    assert small.state.members[0, WAIT, 0, STEADY, F1] == 5
+
+
+# Draws
+
+MIXED = {
+    "motives.steady.lapse": {"base": 0.05, "news": 0.3, "first_bill": 0.2, "burden": 9.0},
+    "motives.bargain.lapse": {"base": 0.1, "growth": 0.4, "competitor": 0.05},
+}
+
+
+@pytest.mark.parametrize("mortal", [False, True])
+def test_lapses_of_each_cell_are_the_twins_binomial(mortal: bool) -> None:
+    small = stirred(MIXED | {"plans.main.grace_failures": 2} | (MORTAL if mortal else {}))
+    rng = np.random.default_rng(1)
+    members = rng.integers(0, 40, small.state.members.shape)
+    small.state.members[:] = members
+    small.state.unbilled[0, WAIT] = 0.25
+    leave(small)
+    steady = {"base": 0.05, "news": 0.15, "first_bill": 0.2, "burden": 9.0 * 12 / 1000}
+    bargain = {"base": 0.1, "growth": 0.4 * np.log(1.5), "competitor": 0.1}
+    for number in (0, 5, 11):
+        code = int(small.parameters.groups["code"][number])
+        for motive, causes in ((STEADY, steady), (BARGAIN, bargain)):
+            for late in (0, 1):
+                chance = sum(oracles.leaving(causes, 0.25).values())
+                cell = oracles.cell_number(0, WAIT, WAIT, late, motive, code)
+                where = oracles_draws.Address(int(SEED), PATH, Purpose.LAPSE, PERIOD, cell)
+                before = int(members[0, WAIT, late, motive, number])
+                gone = oracles_draws.binomial(where, before, chance)
+                assert small.state.members[0, WAIT, late, motive, number] == before - gone
+
+
+@FEW
+@given(seed=st.integers(0, 2**32), arrears=st.integers(1, 3), unbilled=st.floats(0, 1))
+def test_both_ways_of_drawing_agree_where_members_are_charged_alike(
+    seed: int, arrears: int, unbilled: float
+) -> None:
+    together = stirred(MIXED | {"plans.main.grace_failures": arrears})
+    by_cell = stirred(MIXED | {"plans.main.grace_failures": arrears} | MORTAL)
+    assert list(by_cell.parameters.pool["mortal"]) == [True]
+    assert list(together.parameters.pool["mortal"]) == [False]
+    members = np.random.default_rng(seed).integers(0, 60, together.state.members.shape)
+    before = int(members.sum())
+    for small in (together, by_cell):
+        small.state.members[:] = members
+        small.state.unbilled[:] = unbilled
+    lapses = leave(together)
+    assert (together.state.members < members).any()
+    others = leave(by_cell)
+    assert (together.state.members == by_cell.state.members).all()
+    after = before - int(together.state.members.sum())
+    assert sum(lapses.values()) == sum(others.values()) == after
+    assert (together.state.unbilled == by_cell.state.unbilled).all()
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("mortal", [False, True])
+def test_causes_are_named_in_proportion_to_their_intensities(mortal: bool) -> None:
+    """Every cause within 5 standard deviations of its mean: false alarm below 1e-5."""
+    factors = {"base": 0.02, "first_bill": 0.05, "bill_shock": 0.01, "burden": 2.0, "news": 0.06}
+    small = stirred({"motives.steady.lapse": factors} | (MORTAL if mortal else {}))
+    members = 100_000
+    small.state.members[0, WAIT, 0, STEADY, [M0, F1]] = members
+    small.state.unbilled[0, WAIT] = 0.5
+    if mortal:
+        small.parameters.groups["mortality"][F1] = 0.04
+    gone = leave(small)
+    felt = {
+        "base": 0.02,
+        "first_bill": 0.05,
+        "bill_shock": 0.02,
+        "burden": 0.024,
+        "news": 0.03,
+        "died": 0.0,
+    }
+    mean = dict.fromkeys(felt, 0.0)
+    for dying in (0.0, 0.04 if mortal else 0.0):
+        for cause, chance in oracles.leaving(felt | {"died": dying}, 0.5).items():
+            mean[cause] += members * chance
+    assert set(gone) == {cause for cause, count in mean.items() if count > 0}
+    for cause, count in gone.items():
+        assert abs(count - mean[cause]) <= 5 * np.sqrt(mean[cause])
+
+
+def test_causes_drawn_together_are_the_twins_multinomial() -> None:
+    left_by_cause = np.zeros(len(LAPSE_CAUSES), np.int64)
+    mix = np.array([0.4, 0.0, 0.1, 0.2, 0.0, 0.3, 0.0, 0.0, 0.0])
+    split = stream(SEED, PATH, Purpose.LAPSE_CAUSE, PERIOD)
+    lapse.name_causes(left_by_cause, split, 77, 21, mix)
+    where = oracles_draws.Address(int(SEED), PATH, Purpose.LAPSE_CAUSE, PERIOD, 77)
+    assert list(left_by_cause[:9]) == oracles_draws.multinomial(where, 21, list(mix))
+    assert left_by_cause.sum() == 21
+    lapse.name_causes(left_by_cause, split, 77, 0, mix)
+    assert left_by_cause.sum() == 21
+
+
+def test_causes_that_differ_from_cell_to_cell_are_left_out_of_the_common_ones() -> None:
+    intensity = np.array([1.0, 5.0, 2.0, 0.0, 7.0, 1.0, 0.0, 0.0, 9.0])
+    mix = np.full(COMPETING, -1.0)
+    lapse.keep_common(intensity, mix)
+    assert list(mix) == [0.25, 0.0, 0.5, 0.0, 0.0, 0.25, 0.0, 0.0, 0.0]
+    lapse.keep_common(np.where(np.isin(range(9), (FIRST_BILL, BURDEN, DIED)), 1.0, 0.0), mix)
+    assert not mix.any()
