@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -72,8 +73,9 @@ def run(
         screen.say("The run is there; nothing is left to compute.")
         _tell(planned.folder)
         return
-    check_writable(results_dir)
-    screen.say(_intention(planned))
+    missing = planned.missing()
+    check_writable(results_dir, planned.bytes_of(missing))
+    screen.say(_intention(planned, len(missing)))
     from flows.launch import launch
 
     with screen.progress() as show:
@@ -82,13 +84,12 @@ def run(
     _tell(done.folder, screen.account(time.time() - STARTED, kernels, done.workers))
 
 
-def _intention(planned: "Plan") -> str:
+def _intention(planned: "Plan", missing: int) -> str:
     """Return what a run is going to compute, in a line."""
-    manifest = planned.store.read_manifest()
-    paths = f"{planned.paths} paths in {len(planned.shards)} shards"
-    if manifest is None:
-        return f"{planned.folder}: {paths}"
-    return f"{planned.folder} is there; {len(planned.missing())} of its shards ({paths}) to compute"
+    size = f"{planned.paths} paths in {len(planned.shards)} shards"
+    if planned.store.read_manifest() is None:
+        return f"{planned.folder}: {size}"
+    return f"{planned.folder} is there ({size}); {missing} of its shards are still to compute"
 
 
 def _tell(folder: Path, *lines: str) -> None:
@@ -224,10 +225,16 @@ def _status_of(error: Exception) -> int:
     return 1
 
 
-def _status() -> int:
-    """Carry out the command line, and return the exit status."""
+def carry_out(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line, and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows `huzhu`; without it, those of this process.
+    """
     try:
-        return int(huzhu(standalone_mode=False) or 0)
+        return int(huzhu(arguments, prog_name="huzhu", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -241,7 +248,7 @@ def _status() -> int:
 def main() -> NoReturn:
     """Run `huzhu` and exit."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_status())
+    sys.exit(carry_out())
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def local(workers: int | None = None) -> "Iterator[Client]":
 
     spawned_with = dask.config.get("distributed.nanny.pre-spawn-environ", {})
     settings = {"distributed.nanny.pre-spawn-environ": spawned_with | environment.for_workers()}
-    with dask.config.set(settings), signals.later():
+    with _quiet(), dask.config.set(settings), signals.later():
         cluster = LocalCluster(
             n_workers=workers or usable_cores(),
             threads_per_worker=1,
@@ -44,11 +44,22 @@ def local(workers: int | None = None) -> "Iterator[Client]":
             memory_limit="auto",
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
-            # What goes wrong reaches the flow as an exception.
             silence_logs=logging.CRITICAL,
         )
-    with cluster, Client(cluster) as client:
+    with _quiet(), cluster, Client(cluster) as client:
         yield client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's log off the screen: what goes wrong reaches the flow as an exception."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def has_dashboard() -> bool:

@@ -4,16 +4,21 @@ No Prefect and no Dask: `huzhu run` plans before it starts either, so that bad i
 once and leaves nothing behind.
 """
 
+import dataclasses
 import hashlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from pydantic.fields import FieldInfo
+
+from configs.dotted import place_of
 from configs.load import Config, digest, dump, load
+from configs.scenario import Scenario
 from configs.sweep import point_count, values_at
 from flows import layout
 from flows.layout import Shard
@@ -26,6 +31,9 @@ RESULTS_DIR: Final = "results/runs"
 
 DIGITS: Final = 12
 """Digits of the digest in a folder's name."""
+
+BYTES_A_ROW: Final = 100
+"""What a row of `periods` takes on disk, about: to say beforehand that a disk is too small."""
 
 LIBRARIES: Final = ("huzhu", "numpy", "numba", "pyarrow", "duckdb", "distributed", "prefect")
 """Those whose version the manifest records: numbers, or how they came about, depend on them."""
@@ -74,6 +82,12 @@ class Plan:
             if shard.index not in finished
             or finished[shard.index].details.get("paths") != shard.stop - shard.first
         )
+
+    def bytes_of(self, shards: Iterable[Shard]) -> int:
+        """Return about how many bytes the files of some shards take, if no path closes early."""
+        scenario = self.config.scenario
+        paths = sum(shard.stop - shard.first for shard in shards)
+        return paths * scenario.periods * len(scenario.plans) * BYTES_A_ROW
 
     def is_complete(self) -> bool:
         """Whether the run is there, whole: every shard, and every file that its manifest names."""
@@ -125,22 +139,31 @@ def begin(run: Plan) -> Manifest:
     StoreError
         The folder cannot be written.
     """
-    check_writable(run.folder.parent)
+    check_writable(run.folder.parent, run.bytes_of(run.missing()))
     store = create_run(run.folder)
     store.remove_leftovers()
-    manifest = manifest_of(run)
-    write_inputs(run)
+    manifest = dataclasses.replace(manifest_of(run), files=_write_inputs(run))
     store.write_manifest(manifest)
     return manifest
 
 
-def write_inputs(run: Plan) -> list[FileRecord]:
+def _write_inputs(run: Plan) -> tuple[FileRecord, ...]:
     """Write what the run is computed from: the resolved configuration, and its points."""
-    points = (values_at(run.config, i) for i in range(point_count(run.config)))
-    return [
+    points = [values_at(run.config, i) for i in range(point_count(run.config))]
+    fields = {name: place_of(Scenario, name.split(".")) for name in run.config.sweep.axes}
+    swept = {name: place.field for name, place in fields.items() if place and place.field}
+    units = {name: _unit(field) for name, field in swept.items()}
+    meanings = {name: field.description or name for name, field in swept.items()}
+    return (
         run.store.write_file("config.yaml", dump(run.config)),
-        run.store.write_table("points", points_table(points)),
-    ]
+        run.store.write_table("points", points_table(points, units, meanings)),
+    )
+
+
+def _unit(field: FieldInfo) -> str:
+    """Return the unit of a field of the scenario, 1 where it has none."""
+    extra = field.json_schema_extra
+    return str(extra.get("unit") or "1") if isinstance(extra, dict) else "1"
 
 
 def _is_whole(folder: Path, entry: FileRecord) -> bool:

@@ -80,21 +80,22 @@ def opened(
     started : float, optional
         When the run began, if before now.
     """
+    from distributed import fire_and_forget
+
     began = time.time() if started is None else started
     with cluster.local(workers) as client:
         names = sorted(client.nthreads())
-        # One compiles, into the cache that the others then read (see `ready`); they import.
-        warming = client.submit(warmup.compile_kernels, workers=names[:1], pure=False)
-        importing = [
-            client.submit(warmup.import_kernels, workers=name, pure=False) for name in names[1:]
-        ]
+        # Two compile, into the cache that all read; who does not compile imports meanwhile.
+        warming = client.submit(warmup.compile_kernels, workers=names[0], pure=False)
+        others = [warmup.compile_second_half] + [warmup.import_kernels] * len(names)
+        for task, name in zip(others, names[1:], strict=False):
+            fire_and_forget(client.submit(task, workers=name, pure=False))
         session = Session(client, len(names), warming, show, began)
         token = _CURRENT.set(session)
         try:
             yield session
         finally:
             _CURRENT.reset(token)
-            client.cancel([warming, *importing])
 
 
 @contextmanager
@@ -108,8 +109,6 @@ def joined(workers: int | None = None) -> Iterator[Session]:
         yield session
 
 
-def ready(session: Session) -> float:
-    """Return once every worker can simulate: the seconds that compiling took."""
-    seconds = float(session.warming.result())
-    session.client.run(warmup.compile_kernels)
-    return seconds
+def wait_for_kernels(session: Session) -> float:
+    """Return once the kernels are compiled, or found compiled: the seconds it took a worker."""
+    return float(session.warming.result())

@@ -130,7 +130,7 @@ def simulate(run: Plan, here: Session) -> float:
     progress = _Watched(here, run)
     progress.say("compiling" if missing else "simulating", done)
     if missing:
-        session.ready(here)
+        session.wait_for_kernels(here)
     seconds = 0.0
     for record in _records(here, run.folder, missing):
         seconds += record.details["kernel_seconds"]
@@ -175,8 +175,7 @@ class _Watched:
 def summarise(run: Plan, manifest: Manifest) -> Manifest:
     """Write `summary` from the finished shards; the manifest with the files known so far."""
     summary = write_summary(run.store, manifest.plans)
-    files = (*planning.write_inputs(run), *summary)
-    summarised = dataclasses.replace(manifest, files=files)
+    summarised = dataclasses.replace(manifest, files=(*manifest.files, *summary))
     run.store.write_manifest(summarised)
     return summarised
 

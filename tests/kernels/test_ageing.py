@@ -198,6 +198,18 @@ def test_nobody_ages_twice_in_a_year() -> None:
     assert small.state.members[0].sum() == 28
 
 
+def test_who_ages_takes_along_his_own_debt_and_nobody_elses() -> None:
+    small = pool({"age_edges": BY_YEAR, "plans.main.max_age": 31, "plans.main.grace_failures": 2})
+    members, debt = small.state.members[0, WAIT, 1, STEADY], small.state.debt[0, WAIT, 0, STEADY]
+    for age, people, owed in ((28, 2, 4.0), (29, 1, 9.0)):
+        members[by_year(STANDARD, age, MALE)] = people
+        debt[by_year(STANDARD, age, MALE)] = owed
+    pass_year(small)
+    for age, people, owed in ((28, 0, 0.0), (29, 2, 4.0), (30, 1, 9.0)):
+        assert members[by_year(STANDARD, age, MALE)] == people
+        assert debt[by_year(STANDARD, age, MALE)] == owed
+
+
 def test_wide_bands_pass_members_on_with_the_twins_draw_of_one_in_their_years() -> None:
     small = pool()
     small.state.members[0, STAGES - 1, 0, BARGAIN, M0] = 200

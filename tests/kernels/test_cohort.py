@@ -143,6 +143,17 @@ def test_who_leaves_has_been_billed_first() -> None:
     assert (row["payers"], row["billed"], row["lapses_base"], row["members"]) == (9, 9.0, 9, 0)
 
 
+def test_who_does_not_pay_is_removed_before_he_can_lapse() -> None:
+    changes = HEALTHY | {
+        "motives.steady.lapse.base": 1e6,
+        "motives.steady.payment_failure": 1.0,
+        "plans.main.custody_yuan_per_member_year": 4.0,
+        "initial_members": [people(9)],
+    }
+    row = simulate(changes).rows[0, 0]
+    assert (row["lapses_arrears"], row["lapses_base"], row["written_off"]) == (9, 0, 9.0)
+
+
 def test_news_of_a_period_moves_members_in_the_next() -> None:
     changes = HEALTHY | {
         "motives.steady.lapse.news": 1e6,
@@ -291,6 +302,12 @@ def test_a_closed_path_stops_and_leaves_its_later_rows_empty() -> None:
     assert 0 < cases[1] < 8
     assert summary["uncovered_members"] == path.column("members")[1] == 8 - cases[1]
     assert summary["unfunded_benefits"] == 300.0 * (8 - cases[1])
+
+
+def test_the_peak_is_the_first_period_with_the_most_members() -> None:
+    path = simulate(HEALTHY | {"initial_members": [people(8)], "periods": 3})
+    assert path.column("members") == [8, 8, 8]
+    assert (path.path_row[0]["peak_members"], path.path_row[0]["peak_period"]) == (8, 0)
 
 
 def test_an_open_path_leaves_nobody_uncovered() -> None:

@@ -120,6 +120,12 @@ def test_pacing_holds_joins_to_a_share_of_members_and_to_a_number(
     assert joins == min(limits)
 
 
+def test_an_empty_pool_has_no_relative_limit() -> None:
+    small = pool({"joining.max_growth": 0.1})
+    assert joining.paced(small.parameters, 70, 0) == 70
+    assert joining.paced(small.parameters, 70, 9) == 0
+
+
 def test_who_is_held_back_stays_in_the_market() -> None:
     small = with_members(
         pool({"channels.all": CHANNEL | {"push": CERTAIN}, "joining.max_growth": 0.1}), 1_000
@@ -164,6 +170,25 @@ def test_members_join_only_the_cells_that_their_channel_draws_from() -> None:
     assert join(small) == 10_000
     cell = small.state.members[0, 0, 0, BARGAIN, group(IMPAIRED, OLD, FEMALE)]
     assert cell == small.state.members.sum() == 10_000
+
+
+def test_motives_and_groups_of_each_channel_are_the_twins_draws_at_their_own_addresses() -> None:
+    names = ("loud", "soft")
+    small = pool({f"channels.{name}": CHANNEL for name in names} | {"market_members": 500})
+    join(small, period=2)
+    expected = np.zeros((2, 12), np.int64)
+    where = oracles_draws.Address(int(SEED), PATH, Purpose.JOIN_PLACE, 2, 0)
+    of_the_market = oracles_draws.Address(int(SEED), PATH, Purpose.JOIN, 2, 0)
+    signups = oracles_draws.binomial(of_the_market, 500, 1 - math.exp(-0.1))
+    split = oracles_draws.Address(int(SEED), PATH, Purpose.CHANNEL, 2, 0)
+    for channel, count in enumerate(oracles_draws.multinomial(split, signups, [0.5, 0.5])):
+        own = where._replace(cell=16 * channel)
+        for motive, people in enumerate(oracles_draws.multinomial(own, count, [0.5, 0.5])):
+            place = where._replace(cell=16 * channel + 1 + motive)
+            shares = [float(share) for share in small.parameters.channel_groups[channel]]
+            expected[motive] += oracles_draws.multinomial(place, people, shares)
+    assert (small.state.members[0, 0, 0] == expected).all()
+    assert expected.sum() == signups > 20
 
 
 @EXAMPLES

@@ -172,7 +172,7 @@ def test_who_outgrows_a_plan_is_the_same_person_in_the_next() -> None:
         },
         motives={"member": {}, "other": {}},
         health={"standard": {}, "immune": {"incidence_factor": 0.0}},
-        claims={"selection_start": 0.0, "selection_years": 0.05},
+        claims={"selection_start": 0.0, "selection_years": 1.0},
         initial_members=[
             people(7, age=30, tenure_periods=20),
             people(5, age=30, sex="male", motive="other", health="immune", tenure_periods=20),
@@ -184,7 +184,8 @@ def test_who_outgrows_a_plan_is_the_same_person_in_the_next() -> None:
     assert elders[0, (standard * bands + 1) * 2 + 1] == 7
     assert elders[1, (immune * bands + 1) * 2 + 0] == 5
     assert elders.sum() == 12
-    assert state.wear[1, 9] < 1e-6
+    # 24 periods of a quarter after the waiting period, of which the new plan has seen four
+    np.testing.assert_allclose(state.wear[1, 9], np.exp(-24 / 4), rtol=1e-12)
     assert rows["lapses_moved"].tolist() == [12, 0]
     assert rows["joins"].tolist() == [0, 12]
 
