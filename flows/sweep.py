@@ -101,7 +101,7 @@ def sweep(
     with session.joined(workers) as here, tags(run.config.name):
         manifest = prepare(run)
         seconds = simulate(run, here)
-        manifest = summarise(run, manifest)
+        manifest = summarise(run, here, manifest)
         report(run, here, manifest, seconds)
     return str(run.folder)
 
@@ -172,8 +172,9 @@ class _Watched:
 
 
 @task(cache_policy=NO_CACHE)
-def summarise(run: Plan, manifest: Manifest) -> Manifest:
+def summarise(run: Plan, here: Session, manifest: Manifest) -> Manifest:
     """Write `summary` from the finished shards; the manifest with the files known so far."""
+    here.show(Progress("summarising", run.paths, run.paths))
     summary = write_summary(run.store, manifest.plans)
     summarised = dataclasses.replace(manifest, files=(*manifest.files, *summary))
     run.store.write_manifest(summarised)
@@ -183,6 +184,7 @@ def summarise(run: Plan, manifest: Manifest) -> Manifest:
 @task(cache_policy=NO_CACHE)
 def report(run: Plan, here: Session, manifest: Manifest, kernel_seconds: float) -> None:
     """Draw the picture, close the manifest, and leave the table in Prefect's UI."""
+    here.show(Progress("drawing", run.paths, run.paths))
     pictures = write_picture(open_run(run.folder))
     wall = time.time() - here.started
     run.store.close_run(

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import cli
+from flows.server import Server
 from results.run import open_run
-from tests.flows.conftest import Huzhu
+from tests.flows.conftest import Huzhu, environment_of
 
 Refused = Callable[..., str]
 
@@ -102,6 +105,30 @@ def test_what_is_lost_or_damaged_is_computed_again_byte_for_byte(
     assert (copy / "share_and_members.svg").read_bytes() == (
         run / "share_and_members.svg"
     ).read_bytes()
+
+
+@pytest.mark.end_to_end
+def test_a_disk_that_fills_ends_the_run_with_a_message_and_no_half_file(
+    prefect_home: Path, prefect_server: Server, small: Path, run: Path, tmp_path: Path
+) -> None:
+    assert (run / "periods" / "shard-00000.parquet").stat().st_size > 20 * 1024
+    # no file may pass 20 KiB, which stands for a disk that is full by then
+    limited = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash", sys.executable, "-m", "flows.cli"]
+    done = subprocess.run(
+        [*limited, "run", str(small), "--results", str(tmp_path), "--seed", "8"],
+        env=environment_of(prefect_home, PREFECT_API_URL=prefect_server.address),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == cli.BAD_INPUT, done.stderr
+    told = done.stderr.splitlines()[-1]
+    assert re.search(r"huzhu: .*/periods/shard-00000\.parquet: disk full .*; free space or", told)
+    assert "Traceback" not in done.stderr
+    (folder,) = tmp_path.iterdir()
+    assert not list(folder.glob("periods/*"))
+    assert not list(folder.rglob("*.tmp"))
 
 
 @pytest.mark.end_to_end

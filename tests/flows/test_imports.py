@@ -10,17 +10,7 @@ import pytest
 
 from tests.flows.conftest import environment_of
 
-HEAVY = (
-    "prefect",
-    "dask",
-    "distributed",
-    "numba",
-    "numpy",
-    "pyarrow",
-    "duckdb",
-    "polars",
-    "pandas",
-)
+HEAVY = {"prefect", "dask", "numba", "numpy", "pyarrow", "duckdb", "pydantic", "rich", "yaml"}
 
 
 def imported_by(statement: str, home: Path) -> set[str]:

@@ -11,7 +11,7 @@ from configs.sweep import scenario_at
 from flows import plan as planning
 from flows import shard
 from flows.layout import Shard
-from kernels.cohort import simulate_path
+from kernels import cohort
 from kernels.dtypes import PATH_ROW, PERIOD_ROW
 from results.manifest import ShardRecord
 from results.run import open_run
@@ -60,23 +60,23 @@ def test_files_hold_the_columns_of_the_schema(plan: planning.Plan, record: Shard
 
 def test_every_figure_is_what_the_kernel_says(plan: planning.Plan, record: ShardRecord) -> None:
     opened = open_run(plan.folder)
-    paths, periods = opened.pandas("paths"), opened.pandas("periods")
-    assert list(zip(paths["point"], paths["path"], strict=True)) == [
+    paths, periods = opened.arrow("paths").to_pylist(), opened.pandas("periods")
+    assert [(row["point"], row["path"]) for row in paths] == [
         *((1, path) for path in (7, 8, 9)),
         *((2, path) for path in (0, 1, 2)),
     ]
-    for path in paths.itertuples():
+    for row in paths:
         rows, path_row = np.zeros((12, 1), PERIOD_ROW), np.zeros(1, PATH_ROW)
-        pool = shard.parameters(scenario_at(plan.config, path.point))
+        pool = shard.parameters(scenario_at(plan.config, row["point"]))
         seed: Any = np.uint64(7)
-        simulate_path(pool, seed, path.path, rows, path_row)
-        written = periods[(periods["point"] == path.point) & (periods["path"] == path.path)]
+        cohort.simulate_path(pool, seed, row["path"], rows, path_row)
+        written = periods[(periods["point"] == row["point"]) & (periods["path"] == row["path"])]
         ran = int(path_row["periods_run"][0])
         assert list(written["period"]) == list(range(ran))
         for name in arrow_schema("periods").names[4:]:
             np.testing.assert_array_equal(written[name], rows[name][:ran, 0])
         for name in ("peak_members", "share_total", "cases", "benefits", "uncovered_members"):
-            assert getattr(path, name) == path_row[name][0]
+            assert row[name] == path_row[name][0]
 
 
 def test_a_closed_path_names_its_cause_and_an_open_one_has_no_closure_period(
@@ -102,7 +102,7 @@ def test_a_path_that_cannot_be_simulated_is_named_with_point_and_seed(
         if path == 4:
             raise ZeroDivisionError("no members")
 
-    monkeypatch.setattr(shard.cohort, "simulate_path", fail_at_path_4)
+    monkeypatch.setattr(cohort, "simulate_path", fail_at_path_4)
     message = (
         r"point 1 \(plans.main.fee_rate=0.0, motives.\*.education_speed=0.2\), path 4, seed 7: "
         "ZeroDivisionError: no members"

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.request import Request, urlopen
 
 import pyarrow as pa
@@ -12,7 +12,9 @@ from prefect.exceptions import ParameterTypeError
 
 from configs.load import ConfigError
 from flows import layout, server, session
+from flows.shard import ShardError
 from flows.sweep import sweep
+from kernels import cohort
 from results.run import open_run
 
 pytestmark = pytest.mark.end_to_end
@@ -118,4 +120,26 @@ def test_progress_reaches_whoever_opened_the_session(small: Path, tmp_path: Path
         assert here.workers == 1
         sweep(str(small), str(tmp_path), seed=99)
     assert seen[0] == session.Progress("compiling", 0, 40)
-    assert seen[-1] == session.Progress("simulating", 40, 40)
+    assert session.Progress("simulating", 40, 40) in seen
+    assert [step.stage for step in seen[-2:]] == ["summarising", "drawing"]
+
+
+def _break_kernels() -> None:
+    """Have this worker's kernel fail at once."""
+
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("no members")
+
+    cohort.simulate_path = cast(Any, fail)
+
+
+def test_a_path_that_fails_ends_the_flow_and_is_named(small: Path, tmp_path: Path) -> None:
+    message = r"point 0 \(.*\), path 0, seed 5: ZeroDivisionError: no members"
+    with session.opened(1) as here:
+        session.wait_for_kernels(here)
+        here.client.run(_break_kernels)
+        with pytest.raises(ShardError, match=message):
+            sweep(str(small), str(tmp_path), seed=5)
+    (folder,) = tmp_path.iterdir()
+    assert open_run(folder).manifest.status == "running"
+    assert not (folder / "shards").exists()

@@ -16,6 +16,7 @@ from tests import oracles, oracles_draws
 from tests.kernels.pools import (
     BARGAIN,
     BASE,
+    CHANNEL,
     FEMALE,
     IMPAIRED,
     MALE,
@@ -96,6 +97,23 @@ def test_initial_members_stand_in_their_cells_and_are_taken_out_of_the_market() 
     assert state.members[0, STAGES - 1, 0, STEADY, F1] == 6
     assert state.members.sum() == state.pool["members"][0] == 15
     assert state.pool["market_left"][0] == 10_000 - 15
+
+
+@pytest.mark.parametrize(("past", "band"), [(0, 0), (2, 0), (3, 1), (5, 1), (6, 2), (99, 2)])
+def test_initial_members_stand_in_the_band_of_their_tenure(past: int, band: int) -> None:
+    people = [initial(29, "male", tenure_periods=WAIT + past)]
+    state = pool({"initial_members": people, "tenure.band_periods": 3}).state
+    assert state.members[0, WAIT + band, 0, STEADY, M0] == 1
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_groups_keep_their_addresses_whatever_classes_there_are_besides(classes: int) -> None:
+    names = ["standard", "impaired", "ineligible"][:classes]
+    hollow = CHANNEL | {"padding": 0.5, "health": {"standard": 1.0}}
+    small = pool({"health": {name: {} for name in names}, "channels.hollow": hollow})
+    codes = small.parameters.groups["code"].reshape(classes + 1, 4).tolist()
+    assert codes[0] == [0, 1, 2, 3]
+    assert codes[-1] == [7 * 128 + risk for risk in range(4)]
 
 
 def test_initial_members_bring_the_wear_of_their_tenure() -> None:

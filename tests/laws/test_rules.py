@@ -74,6 +74,18 @@ def test_joins_keep_to_the_pace(scenario: Scenario, path: int) -> None:
         assert (followers <= scenario.joining.max_growth * members[members > 0]).all()
 
 
+def test_a_pool_grows_no_faster_than_its_pace_and_whoever_has_to_wait_stays_in_the_market() -> None:
+    eager = {"channels": {"eager": channel(push=[{"from_period": 0, "value": 1e3}])}}
+    paced = {**eager, "market_members": 1_000, "initial_members": [people(100)]}
+    growing = simulate(a_scenario(periods=3, joining={"max_growth": 0.25}, **paced), SEED)
+    assert growing.rows["joins"][0, :, 0].tolist() == [25, 31, 39]
+    steady = simulate(a_scenario(periods=3, joining={"max_joins": 400}, **paced), SEED)
+    assert steady.rows["joins"][0, :, 0].tolist() == [400, 400, 100]
+    empty = {**paced, "initial_members": []}
+    first = simulate(a_scenario(periods=2, joining={"max_growth": 0.25}, **empty), SEED)
+    assert first.rows["joins"][0, :, 0].tolist() == [1_000, 0]
+
+
 @given(scenarios(), path_numbers)
 @anything
 def test_nobody_is_charged_more_than_the_annual_cap_in_a_year(
@@ -184,7 +196,7 @@ def test_who_outgrows_a_plan_is_the_same_person_in_the_next() -> None:
     assert elders[0, (standard * bands + 1) * 2 + 1] == 7
     assert elders[1, (immune * bands + 1) * 2 + 0] == 5
     assert elders.sum() == 12
-    # 24 periods of a quarter after the waiting period, of which the new plan has seen four
+    # six years past waiting; a stage nobody was in has worn off for one only
     np.testing.assert_allclose(state.wear[1, 9], np.exp(-24 / 4), rtol=1e-12)
     assert rows["lapses_moved"].tolist() == [12, 0]
     assert rows["joins"].tolist() == [0, 12]

@@ -97,6 +97,8 @@ def identifiers(tree: ast.AST) -> Iterator[str]:
             yield node.attr
         elif isinstance(node, ast.keyword) and node.arg:
             yield node.arg
+        elif isinstance(node, ast.Dict):
+            yield from (str(key.value) for key in node.keys if isinstance(key, ast.Constant))
 
 
 def imported(tree: ast.AST) -> set[str]:
