@@ -553,7 +553,7 @@ class Scenario(Record):
         5.0, "g_max: largest relative gap and log growth that members react to", section=6, gt=0
     )
     competitor_pull: Schedule = model_field((), "pull of competitors", section=6)
-    regulator_announcements: tuple[int, ...] = model_field(
+    regulator_announcements: tuple[Annotated[int, Field(ge=0)], ...] = model_field(
         (), "periods in which a regulator speaks", unit="period", section=6
     )
     news: News = model_field(News, "bad news", section=7)

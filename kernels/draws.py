@@ -29,9 +29,7 @@ class Purpose(IntEnum):
     """What a draw decides. A number is never reused, or old results could not be recomputed."""
 
     JOIN = 1
-    PACING = 2
     JOIN_PLACE = 3
-    PADDING = 4
     DIAGNOSIS = 5
     OUTCOME = 6
     DELAY = 7

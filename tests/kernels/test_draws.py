@@ -271,6 +271,10 @@ def test_inversion_stops_where_only_rounding_is_left() -> None:
     assert stats.poisson(5.0).sf(events - 1) > 2.0**-61
     drawn = draws.hypergeometric_by_inversion(1.0, draws.Urn(900.0, 1_100.0, 20.0))
     assert drawn == 20
+    # the largest uniform there is, where the masses walked over add up to less
+    last = 1.0 - 2.0**-53
+    assert draws.poisson_by_inversion(last, 1.6) == 22
+    assert draws.hypergeometric_by_inversion(last, draws.Urn(546.0, 95_119.0, 235.0)) == 20
 
 
 # Coupling: common random numbers
