@@ -151,9 +151,7 @@ def test_a_stream_made_outside_a_kernel_equals_one_taken_apart_and_put_together(
 def test_purposes_keep_their_numbers() -> None:
     assert {purpose.name: int(purpose) for purpose in Purpose}.items() >= {
         "JOIN": 1,
-        "PACING": 2,
         "JOIN_PLACE": 3,
-        "PADDING": 4,
         "DIAGNOSIS": 5,
         "OUTCOME": 6,
         "DELAY": 7,

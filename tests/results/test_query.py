@@ -38,7 +38,9 @@ def test_a_decimal_that_is_not_whole_or_too_long_is_a_float(run: Run) -> None:
 
 
 def test_json_gives_the_records(run: Run) -> None:
-    assert json.loads(query(run, SORTED, "json")) == ask(run, SORTED).to_pylist()
+    # whole numbers, since a mean of floats may differ in its last digit from query to query
+    counts = "select point, plan, sum(cases) as cases from periods group by all order by all"
+    assert json.loads(query(run, counts, "json")) == ask(run, counts).to_pylist()
 
 
 def test_json_has_null_where_there_is_no_number(run: Run) -> None:
