@@ -184,7 +184,7 @@ def _serve(descriptor: int) -> None:
         asyncio.run(server.serve([listening]))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process when standard input does: the parent holds its other end."""
     sys.stdin.buffer.read()
     os.kill(os.getpid(), signal.SIGTERM)
@@ -193,5 +193,6 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.nice(5)  # kernels, and their compiling above all, do not wait for it
+    threading.Thread(target=end_with_parent, daemon=True).start()
     _serve(int(sys.argv[1]))

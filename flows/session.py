@@ -87,7 +87,7 @@ def opened(
         names = sorted(client.nthreads())
         # Two compile, into the cache that all read; who does not compile imports meanwhile.
         warming = client.submit(warmup.compile_kernels, workers=names[0], pure=False)
-        others = [warmup.compile_second_half] + [warmup.import_kernels] * len(names)
+        others = [warmup.help_compiling] + [warmup.import_kernels] * len(names)
         for task, name in zip(others, names[1:], strict=False):
             fire_and_forget(client.submit(task, workers=name, pure=False))
         session = Session(client, len(names), warming, show, began)

@@ -1,12 +1,17 @@
 """Compiling: everything a run needs, into Numba's cache on disk, ahead of the run."""
 
 import importlib
+import os
+import subprocess
+import sys
+import threading
 import time
 from typing import Any, Final
 
 import numpy as np
 
 from configs.scenario import Scenario
+from flows.server import end_with_parent
 
 TINY: Final[dict[str, Any]] = {
     "title": "One period of a thousand people: enough to compile every kernel.",
@@ -26,6 +31,9 @@ TINY: Final[dict[str, Any]] = {
 
 
 SEED: Final[Any] = np.uint64(0)
+
+GIVING_WAY: Final = 10
+"""Niceness of a process that others should not wait for."""
 
 
 def import_kernels() -> None:
@@ -49,6 +57,18 @@ def compile_kernels() -> float:
     return time.perf_counter() - started
 
 
+def help_compiling() -> None:
+    """Compile the second half in a process of its own, which gives way to whoever compiles first.
+
+    On two cores the first must not wait: it ends last. A process cannot take back that it gives
+    way, so a worker does not do this itself. The helper ends with the worker.
+    """
+    command = [sys.executable, "-P", __file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        import_kernels()
+        process.wait()
+
+
 def compile_second_half() -> None:
     """Compile what comes last in a period, for another process that compiles from the start.
 
@@ -69,3 +89,10 @@ def compile_second_half() -> None:
     payment.collect(parameters, state, SEED, 0, 0, 0, 0.0)
     platform.closure_cause(parameters, state, SEED, 0, 0)
     platform.claims_left_unpaid(parameters, state, SEED, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    os.nice(GIVING_WAY)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    compile_second_half()
+    os._exit(0)  # the thread may hold standard input, over which an orderly end would stumble
