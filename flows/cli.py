@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 STARTED: Final = time.time()
 RESULTS_DIR: Final = "results/runs"
 FORMATS: Final = ("table", "csv", "json", "parquet")
+CHARGE_FORMATS: Final = ("table", "csv", "json")
 BAD_INPUT: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
@@ -60,14 +61,17 @@ def huzhu() -> None:
 def run(
     config: str, results_dir: str, seed: int | None, overrides: tuple[str, ...], workers: int | None
 ) -> None:
-    """Run the sweep of the file CONFIG; the last line printed is the run's folder.
+    """Run the sweep of CONFIG; the last line printed is the run's folder.
 
+    CONFIG is a file, or the name of a configuration that comes with huzhu (`huzhu scenarios`).
     What is there already is not computed again: a run that was stopped goes on.
     """
+    from configs.catalogue import locate
     from flows import plan, screen
     from results.run import open_run
     from results.store import check_writable
 
+    config = str(locate(config))
     planned = plan.plan(config, results_dir, seed, overrides)
     if planned.is_complete():
         screen.say("The run is there; nothing is left to compute.")
@@ -131,6 +135,66 @@ def _format_of(file: str) -> "Format":
     """Return the format that a file's ending stands for: text where it stands for none."""
     formats: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
     return formats.get(Path(file).suffix, "table")
+
+
+@huzhu.command()
+@click.argument("file")
+@click.option("--bill", "bill_yuan", type=float, required=True, metavar="YUAN", help="Benefits.")
+@click.option(
+    "--rule",
+    "rules",
+    metavar="RULE",
+    multiple=True,
+    help="May be repeated; all of them without it.",
+)
+@click.option("--fee", "fee_rate", type=float, default=0.0, metavar="RATE", help="On the bill.")
+@click.option(
+    "--quota", type=float, default=0.0, metavar="Z", help="What pooled_bands pools, 0 to 1."
+)
+@click.option(
+    "--format", "form", type=click.Choice(CHARGE_FORMATS), default="table", show_default=True
+)
+def apportion(
+    file: str, bill_yuan: float, rules: tuple[str, ...], fee_rate: float, quota: float, form: str
+) -> None:
+    """Share a bill among the cells of members in FILE, by one or more rules.
+
+    FILE is a CSV file with the columns cell, members, probability, benefit_yuan and, where they
+    are known, weight, band, claims_yuan.
+    """
+    from configs.cells import read_cells
+    from flows import apportionment
+    from results import charges
+
+    cells = read_cells(file)
+    shared = [
+        apportionment.apportion(cells, rule, bill_yuan, fee_rate, quota)
+        for rule in dict.fromkeys(rules or apportionment.RULES)
+    ]
+    if form == "csv":
+        text = charges.charges_csv(cells, shared)
+    elif form == "json":
+        text = charges.charges_json(cells, shared)
+    else:
+        text = charges.charges_text(cells, shared)
+    click.echo(text, nl=False)
+
+
+@huzhu.command()
+@click.option("--format", "form", type=click.Choice(("table", "json")), default="table")
+def scenarios(form: str) -> None:
+    """List the scenarios and questions that come with huzhu; `huzhu run NAME` runs one."""
+    import json
+
+    from configs.catalogue import entries
+    from results.table import show_scenarios
+
+    found = entries()
+    if form == "json":
+        records = [entry._asdict() for entry in found]
+        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+    else:
+        click.echo(show_scenarios(found, _width()), nl=False)
 
 
 @huzhu.command(name="list")

@@ -1,0 +1,149 @@
+"""A bill that was shared among cells of members: as text, as CSV, as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.cells import CellTable
+
+FEWEST_DECIMALS: Final = 2
+MOST_DECIMALS: Final = 8
+FIGURES: Final = 4
+"""Figures that the largest charge of a table shows at least."""
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Charges:
+    """What a member of each cell is charged by a rule.
+
+    Parameters
+    ----------
+    rule : str
+        Name of the rule.
+    charge : float64[cells]
+        Yuan a member, fee included; 0 in a cell without members.
+    fair : float64[cells]
+        Yuan a member: his own expected loss this period with the fee, whatever the bill.
+    cross_subsidy : float64[cells]
+        Yuan a member: the charge less the fair charge scaled to the same bill, fair * bill /
+        expected bill; equal shares are the measure where no loss is expected. Above zero the cell
+        pays for others. Where the bill is the expected one, m, equal shares have the
+        cross-subsidy (m/N - mu) (1 + fee), N the members and mu the cell's expected loss.
+    billed_yuan : float
+        Yuan, the bill with the fee: the sum of members * charge.
+    """
+
+    rule: str
+    charge: Float64
+    fair: Float64
+    cross_subsidy: Float64
+    billed_yuan: float
+
+
+def charges_text(cells: CellTable, charges: Sequence[Charges]) -> str:
+    """Return two tables, charges and cross-subsidies: a row a cell, a column a rule.
+
+    Parameters
+    ----------
+    cells : CellTable
+        Whose charges they are.
+    charges : sequence of Charges
+        At least one, all of one bill and fee.
+
+    Returns
+    -------
+    str
+        Lines that end in a line break, the last one the totals in words.
+    """
+    names = [one.rule for one in charges]
+    total = [f"{cells.members @ one.charge:,.2f}" for one in charges]
+    fair = charges[0].fair
+    paid = _block([fair, *(one.charge for one in charges)], cells)
+    subsidies = _block([one.cross_subsidy for one in charges], cells, sign="+")
+    billed = charges[0].billed_yuan
+    people = f"{cells.members.sum():,}"
+    lines = [
+        "Charge, yuan a member (fair: his own expected loss, with the fee)",
+        *_aligned(
+            ["cell", "members", "fair", *names],
+            [*paid, ["total", people, f"{cells.members @ fair:,.2f}", *total]],
+        ),
+        "",
+        "Cross-subsidy, yuan a member (above 0: pays for others)",
+        *_aligned(["cell", "members", *names], subsidies),
+        "",
+        f"Under every rule the charges add up to the bill with the fee, {billed:,.2f} yuan.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def charges_csv(cells: CellTable, charges: Sequence[Charges]) -> str:
+    """Return a line for each rule and cell, with headings: yuan a member, all digits."""
+    out = io.StringIO()
+    records = list(_records(cells, charges))
+    writer = csv.DictWriter(out, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return out.getvalue()
+
+
+def charges_json(cells: CellTable, charges: Sequence[Charges]) -> str:
+    """Return an object: what was billed, and the lines of the CSV file as objects."""
+    answer = {"billed_yuan": charges[0].billed_yuan, "charges": list(_records(cells, charges))}
+    return json.dumps(answer, ensure_ascii=False, indent=2) + "\n"
+
+
+def _records(
+    cells: CellTable, charges: Sequence[Charges]
+) -> Iterator[Mapping[str, str | int | float]]:
+    for one in charges:
+        for place, name in enumerate(cells.cell):
+            yield {
+                "rule": one.rule,
+                "cell": name,
+                "members": int(cells.members[place]),
+                "fair_yuan": float(one.fair[place]),
+                "charge_yuan": float(one.charge[place]),
+                "cross_subsidy_yuan": float(one.cross_subsidy[place]),
+            }
+
+
+def _block(columns: Sequence[Float64], cells: CellTable, sign: str = "") -> list[list[str]]:
+    """Return name, members and figures of each cell, with the same decimals everywhere."""
+    largest = max(float(np.abs(column).max()) for column in columns)
+    before = math.floor(math.log10(largest)) + 1 if largest > 0 else FIGURES
+    decimals = min(max(FIGURES - before, FEWEST_DECIMALS), MOST_DECIMALS)
+    return [
+        [name, f"{cells.members[place]:,}"]
+        # + 0.0 turns a rounded minus zero into zero
+        + [
+            f"{round(float(column[place]), decimals) + 0.0:{sign},.{decimals}f}"
+            for column in columns
+        ]
+        for place, name in enumerate(cells.cell)
+    ]
+
+
+def _aligned(headings: list[str], rows: Sequence[list[str]]) -> list[str]:
+    """Return lines of columns, words to the left and figures to the right."""
+    from rich.cells import cell_len  # a Chinese character takes two places
+
+    table = [headings, *rows]
+    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+    lines = []
+    for row in table:
+        blanks = [" " * (w - cell_len(text)) for w, text in zip(widths, row, strict=True)]
+        figures = [blank + text for blank, text in zip(blanks[1:], row[1:], strict=True)]
+        lines.append("  ".join([row[0] + blanks[0], *figures]).rstrip())
+    return lines
