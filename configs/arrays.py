@@ -8,25 +8,39 @@ of the kernels' parameters.
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.scenario import (
+    SEXES,
     AgeShare,
     BenefitStep,
     Channel,
     Plan,
+    Pool,
+    PooledBands,
     Scenario,
     Step,
     WeightStep,
+    pool_of,
+    pools_of,
+    spill_matrix,
 )
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
-RULES = ("equal", "table", "expected")
+RULES = (
+    "equal",
+    "table",
+    "expected",
+    "linear",
+    "minimum_variance",
+    "conditional_mean",
+    "pooled_bands",
+)
 ROUNDINGS = ("exact", "next_fen", "largest_remainder")
 EXCESS_BEARERS = ("platform", "next_period", "benefits")
 UNCOLLECTED_BEARERS = ("platform", "next_period")
@@ -41,7 +55,9 @@ LAPSE_CAUSES = (
     "regulation",
 )
 NO_LIMIT = 2**62
+NONE = -1.0
 PADDING_CODE = 7
+PADDING = "padding"
 
 
 def parameters(scenario: Scenario) -> dict[str, Any]:
@@ -61,14 +77,20 @@ def parameters(scenario: Scenario) -> dict[str, Any]:
     channels = list(scenario.channels.values())
     severities = scenario.claims.severity.values()
     motives = scenario.motives.values()
-    members, wear = _initial(scenario)
+    members, wear, loyalty = _initial(scenario)
     return {
-        "pool": _pool(scenario),
+        "market": _market(scenario),
+        "pool": _columns([_pool(scenario, pool) for pool in pools_of(scenario)]),
         "plans": _plans(scenario),
         "groups": _groups(scenario),
         "channels": _channels(scenario),
+        "motives": {
+            "education": np.array([m.education_speed for m in motives], np.float64),
+            "attention": np.array([m.attention for m in motives], np.float64),
+        },
         "periods": _periods(scenario),
-        "push": _rows([_schedule(c.push, scenario.periods) for c in channels], scenario.periods),
+        "pool_periods": _columns([_pool_periods(scenario, pool) for pool in pools_of(scenario)]),
+        "push": _rows([_push(scenario, channel) for channel in channels], scenario.periods),
         "channel_motives": _rows(
             [_shares(c.motives, scenario.motives) for c in channels], len(motives)
         ),
@@ -80,15 +102,50 @@ def parameters(scenario: Scenario) -> dict[str, Any]:
         "fraction": np.array([s.benefit_fraction for s in severities], np.float64),
         "benefit": np.array([_by_group(scenario, p.benefit) for p in scenario.plans.values()]),
         "weights": np.array([_by_group(scenario, p.weights) for p in scenario.plans.values()]),
+        "share_band": _share_bands(scenario),
+        "platform_share": np.array(
+            [_schedule(p.platform_pays, scenario.periods) for p in scenario.plans.values()]
+        ),
+        "spill": np.array(spill_matrix(scenario, scenario.industry.spill_over)),
+        "migration": np.array(spill_matrix(scenario, scenario.industry.migration)),
         "failure": _failure(scenario),
         "grace": _grace(scenario),
         "lapse": np.array(
             [[getattr(m.lapse, cause) for cause in LAPSE_CAUSES] for m in motives], np.float64
         ),
-        "education": np.array([m.education_speed for m in motives], np.float64),
         "initial_members": members,
         "initial_wear": wear,
+        "initial_loyalty": loyalty,
     }
+
+
+class Group(NamedTuple):
+    """Members of one health class, age band and sex; the ages are both included."""
+
+    health: str
+    from_age: int
+    to_age: int
+    sex: str
+
+
+def groups(scenario: Scenario) -> tuple[Group, ...]:
+    """Return the groups in the order of the kernels; where there is padding it comes last."""
+    classes = [*scenario.health, *([PADDING] if has_padding(scenario) else [])]
+    return tuple(
+        Group(health, first, end - 1, sex)
+        for health in classes
+        for first, end in pairwise(scenario.age_edges)
+        for sex in SEXES
+    )
+
+
+def pool_numbers(scenario: Scenario) -> tuple[int, ...]:
+    """Return the number of the pool that each plan belongs to."""
+    pools = list(scenario.pools)
+    return tuple(
+        pools.index(name) if (name := pool_of(scenario, plan)) is not None else 0
+        for plan in scenario.plans.values()
+    )
 
 
 def has_padding(scenario: Scenario) -> bool:
@@ -173,8 +230,8 @@ def _selection_decay(scenario: Scenario) -> float:
     return math.exp(-1.0 / (scenario.claims.selection_years * scenario.periods_per_year))
 
 
-def _pool(scenario: Scenario) -> dict[str, Any]:
-    joining, news, closure = scenario.joining, scenario.news, scenario.closure
+def _market(scenario: Scenario) -> dict[str, Any]:
+    claims = scenario.claims
     return {
         "periods_per_year": scenario.periods_per_year,
         "market": scenario.market_members,
@@ -182,14 +239,36 @@ def _pool(scenario: Scenario) -> dict[str, Any]:
         "bands": scenario.tenure.bands,
         "band_periods": scenario.tenure.band_periods,
         "selection_decay": _selection_decay(scenario),
+        "selection_start": claims.selection_start,
+        "dispute": claims.dispute_probability,
+        "shock_volatility": claims.common_shock.volatility,
+        "shock_persistence": claims.common_shock.persistence,
+        "shock_cap": scenario.shock_cap,
+        "dead_zone": scenario.dead_zone,
+        "attention_slope": scenario.attention_slope,
+        "loyalty_decay": _loyalty_decay(scenario),
+        "mortal": claims.mortality is not None,
+        "selective": len(set(_lapse_ratios(scenario))) > 1,
+        "closure_jump": scenario.industry.closure_jump,
+    }
+
+
+def _lapse_ratios(scenario: Scenario) -> list[float]:
+    """Give the lapse ratio of each health class; people who are nobody leave like a motive's."""
+    return [h.lapse_ratio for h in scenario.health.values()] + [1.0] * has_padding(scenario)
+
+
+def _loyalty_decay(scenario: Scenario) -> float:
+    return math.exp(-scenario.loyalty_per_year / scenario.periods_per_year)
+
+
+def _pool(scenario: Scenario, pool: Pool) -> dict[str, Any]:
+    joining, news = pool.joining or scenario.joining, pool.news or scenario.news
+    return {
         "price_sensitivity": joining.price_sensitivity,
         "news_sensitivity": joining.news_sensitivity,
         "max_growth": _or_infinite(joining.max_growth),
         "max_joins": NO_LIMIT if joining.max_joins is None else joining.max_joins,
-        "selection_start": scenario.claims.selection_start,
-        "dispute": scenario.claims.dispute_probability,
-        "shock_cap": scenario.shock_cap,
-        "mortal": scenario.claims.mortality is not None,
         "news_persistence": news.persistence,
         "news_size": news.size,
         "news_base": news.base,
@@ -197,42 +276,92 @@ def _pool(scenario: Scenario) -> dict[str, Any]:
         "news_per_share_jump": news.per_share_jump,
         "news_per_market_share": news.per_market_share,
         "news_echo": news.echo,
+        **_ledger(scenario, pool),
+        **_closure(scenario, pool),
+    }
+
+
+def _ledger(scenario: Scenario, pool: Pool) -> dict[str, Any]:
+    platform, a_year = pool.platform or scenario.platform, scenario.periods_per_year
+    return {
+        "funding": platform.funding_yuan,
+        "parent": platform.parent,
+        "sales_year": platform.sales_yuan_per_member_year * platform.commission_rate,
+        "cannibalisation": platform.cannibalisation,
+        "interest": platform.interest_rate / a_year,
+        "keeps_interest": platform.interest_to == "platform",
+        "custody_from_platform": platform.custody_from == "platform",
+        "funds_in_custody": platform.funds_in_custody,
+        "investigation": platform.investigation_yuan_per_claim,
+        "operating": platform.operating_yuan_per_year / a_year,
+        "operating_member": platform.operating_yuan_per_member_year / a_year,
+    }
+
+
+def _closure(scenario: Scenario, pool: Pool) -> dict[str, Any]:
+    closure = pool.closure or scenario.closure
+    deadline = closure.profit_deadline_period
+    return {
         "floor_members": closure.floor_members,
         "floor_from": closure.floor_from_period,
         "share_limit": _or_infinite(closure.share_limit_yuan),
         "share_limit_periods": closure.share_limit_periods,
+        "profit_deadline": NO_LIMIT if deadline is None else deadline,
+        "wind_down": closure.wind_down_periods,
+        "platform_winds_down": closure.wind_down_by == "platform",
+        "returned_share": closure.returned_contributions,
     }
 
 
+def _columns(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Turn records with the same fields into one array a field, a row a record."""
+    return {name: np.array([record[name] for record in records]) for name in records[0]}
+
+
 def _plans(scenario: Scenario) -> dict[str, Any]:
+    columns = _columns([_plan(scenario, plan) for plan in scenario.plans.values()])
+    return columns | {"pool": np.array(pool_numbers(scenario), np.int64)}
+
+
+def _plan(scenario: Scenario, plan: Plan) -> dict[str, Any]:
     edges, names = scenario.age_edges, list(scenario.plans)
-    columns = [
-        _plan(plan, edges, names, scenario.periods_per_year) for plan in scenario.plans.values()
-    ]
-    return {name: np.array([column[name] for column in columns]) for name in columns[0]}
-
-
-def _plan(
-    plan: Plan, edges: Sequence[int], names: Sequence[str], periods_per_year: int
-) -> dict[str, Any]:
+    pooled = _bands_of(plan)
     return {
         "wait": plan.wait_periods,
         "last_band": edges.index(plan.max_age + 1) - 1,
         "successor": -1 if plan.successor is None else names.index(plan.successor),
         "benefit_limit": _or_infinite(plan.benefit_limit_yuan_per_payer),
         "rule": RULES.index(plan.rule),
+        "inner_rule": RULES.index(plan.rule if pooled is None else pooled.rule),
+        "quota": 0.0 if pooled is None else pooled.quota,
         "rounding": ROUNDINGS.index(plan.rounding),
         "excess_to": EXCESS_BEARERS.index(plan.caps.excess_to),
         "uncollected_to": UNCOLLECTED_BEARERS.index(plan.uncollected_to),
         "fee_rate": plan.fee_rate,
-        "custody": plan.custody_yuan_per_member_year / periods_per_year,
+        "custody": plan.custody_yuan_per_member_year / scenario.periods_per_year,
         "cap_case": _or_infinite(plan.caps.per_case_yuan),
         "cap_period": _or_infinite(plan.caps.per_period_yuan),
         "cap_year": _or_infinite(plan.caps.per_year_yuan),
         "waiting_members_pay": plan.waiting_members_pay,
         "claimants_pay": plan.claimants_pay,
+        "first_bill_free": plan.first_bill_free,
+        **_reserves(scenario, plan),
         "trivial_share": plan.trivial_share_yuan,
         "advertised_share": plan.advertised_share_yuan,
+    }
+
+
+def _reserves(scenario: Scenario, plan: Plan) -> dict[str, Any]:
+    smoothing, prepaid, price = plan.smoothing, plan.prepaid, plan.fixed_price_yuan_per_year
+    return {
+        "smooths": smoothing is not None,
+        "smoothing": 0.0 if smoothing is None else smoothing.persistence,
+        "loading": 0.0 if smoothing is None else smoothing.loading_yuan,
+        "reserve": plan.reserve_yuan,
+        "premium": NONE if price is None else price / scenario.periods_per_year,
+        "deposit": NONE if prepaid is None else prepaid.deposit_yuan,
+        "low_balance": 0.0 if prepaid is None else prepaid.low_balance_yuan,
+        "top_up": 0.0 if prepaid is None else prepaid.top_up,
     }
 
 
@@ -252,6 +381,7 @@ def _groups(scenario: Scenario) -> dict[str, Any]:
         "hazard": _outer(factors, rates) * claims.level / scenario.periods_per_year,
         "acceptance": np.repeat(acceptance, rates.size),
         "leaves_on_rejection": np.repeat(leaves, rates.size),
+        "lapse_ratio": np.repeat(_lapse_ratios(scenario), rates.size),
         "mortality": _deaths(scenario) / scenario.periods_per_year,
     }
 
@@ -262,23 +392,57 @@ def _channels(scenario: Scenario) -> dict[str, Any]:
     return {
         "plan": np.array(numbers, np.int64),
         "word_of_mouth": np.array([c.word_of_mouth for c in channels], np.float64),
+        "acquisition": np.array([c.acquisition_yuan_per_join for c in channels], np.float64),
+        "red_packet": np.array([c.red_packet_yuan for c in channels], np.float64),
     }
+
+
+def _push(scenario: Scenario, channel: Channel) -> Float64:
+    """Give a channel's push by period, crowdfunding included: float64[T], share of the market."""
+    push = _schedule(channel.push, scenario.periods)
+    if channel.funnel is None:
+        return push
+    funnel = channel.funnel
+    appeals = _schedule(funnel.appeals, scenario.periods)
+    joins = appeals * funnel.donors_per_appeal * funnel.conversion
+    return push + joins / max(scenario.market_members, 1)
 
 
 def _periods(scenario: Scenario) -> dict[str, Any]:
     periods = scenario.periods
-    announcement, outside = np.zeros(periods), np.zeros(periods)
+    announcement = np.zeros(periods)
     announcement[[t for t in scenario.regulator_announcements if t < periods]] = 1.0
-    for jump in scenario.news.jumps:
-        if jump.period < periods:
-            outside[jump.period] += jump.size
-    hazard = _schedule(scenario.closure.regulation_hazard, periods)
+    years = np.arange(periods) / scenario.periods_per_year
     return {
         "competitor": _schedule(scenario.competitor_pull, periods),
         "announcement": announcement,
-        "outside_news": outside,
-        "closure_hazard": hazard / scenario.periods_per_year,
+        "trend": (1.0 + scenario.claims.trend_per_year) ** years,
     }
+
+
+def _pool_periods(scenario: Scenario, pool: Pool) -> dict[str, Any]:
+    periods = scenario.periods
+    outside = np.zeros(periods)
+    for jump in (pool.news or scenario.news).jumps:
+        if jump.period < periods:
+            outside[jump.period] += jump.size
+    hazard = _schedule((pool.closure or scenario.closure).regulation_hazard, periods)
+    return {"outside_news": outside, "closure_hazard": hazard / scenario.periods_per_year}
+
+
+def _bands_of(plan: Plan) -> PooledBands | None:
+    return plan.pooled_bands if plan.rule == "pooled_bands" else None
+
+
+def _share_bands(scenario: Scenario) -> Int64:
+    """Give the band of the rule `pooled_bands` that each group is in: int64[P, G]."""
+    bands = []
+    for plan in scenario.plans.values():
+        pooled = _bands_of(plan)
+        first_ages = (0,) if pooled is None else pooled.from_ages
+        places = np.searchsorted(first_ages, scenario.age_edges[:-1], side="right") - 1
+        bands.append(np.tile(np.repeat(places, 2), _health_classes(scenario)))
+    return np.array(bands, np.int64)
 
 
 def _rows(rows: list[Float64], width: int) -> Float64:
@@ -327,14 +491,14 @@ def _deaths(scenario: Scenario) -> Float64:
     return _outer(alive, rates)
 
 
-def _initial(scenario: Scenario) -> tuple[Int64, Float64]:
-    """Place the initial members: int64[P, S, C, G], and the wear of their stages, float64[P, S]."""
+def _initial(scenario: Scenario) -> tuple[Int64, Float64, Float64]:
+    """Place the initial members, int64[P, S, C, G]; wear and loyalty of stages, float64[P, S]."""
     names, plans = list(scenario.plans), list(scenario.plans.values())
     stages = max(plan.wait_periods for plan in plans) + scenario.tenure.bands
     shape = (len(plans), stages, len(scenario.motives), _health_classes(scenario))
     members = np.zeros((*shape, 2 * _bands(scenario)), np.int64)
-    worn = np.zeros(shape[:2])
-    decay = _selection_decay(scenario)
+    worn, loyal = np.zeros(shape[:2]), np.zeros(shape[:2])
+    decay, fading = _selection_decay(scenario), _loyalty_decay(scenario)
     for people in scenario.initial_members:
         plan = 0 if people.plan is None else names.index(people.plan)
         past = people.tenure_periods - plans[plan].wait_periods
@@ -350,6 +514,9 @@ def _initial(scenario: Scenario) -> tuple[Int64, Float64]:
         )
         members[cell] += people.members
         worn[plan, stage] += people.members * decay ** max(0, past)
+        loyal[plan, stage] += people.members * fading**people.tenure_periods
     count = members.sum((2, 3, 4))
-    wear = np.divide(worn, count, out=np.ones_like(worn), where=count > 0)
-    return members.reshape(*shape[:3], -1), wear
+    wear, loyalty = (
+        np.divide(total, count, out=np.ones_like(total), where=count > 0) for total in (worn, loyal)
+    )
+    return members.reshape(*shape[:3], -1), wear, loyalty

@@ -9,6 +9,7 @@ import re
 from datetime import date
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from configs.age_sex_table import AgeSexTable
@@ -25,6 +26,7 @@ MAX_WAIT_PERIODS = 128
 MAX_TENURE_BANDS = 128
 MAX_GRACE_FAILURES = 8
 MAX_PERIODS = 4096
+MAX_POOLS = 16
 SEXES = ("male", "female")
 PROBABILITY_TOLERANCE = 1e-9
 
@@ -62,6 +64,13 @@ class Step(Record):
     value: float = model_field(..., "what holds from then on", section=2, ge=0)
 
 
+def _at_most_one(steps: tuple["Step", ...]) -> tuple["Step", ...]:
+    for step in steps:
+        if step.value > 1:
+            raise ValueError(f"expected values of at most 1, got {step.value:.12g}")
+    return steps
+
+
 def _is_a_name(name: str) -> str:
     if not re.fullmatch(r"[\w-]+", name):
         raise ValueError(f"expected a name of letters, digits, _ and -, got {name!r}")
@@ -74,6 +83,8 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Distribution = Annotated[tuple[Probability, ...], AfterValidator(_sums_to_one)]
 Shares = Annotated[dict[str, Probability], AfterValidator(_sums_to_one_by_name)]
 Schedule = Annotated[tuple[Step, ...], AfterValidator(_starts_rising)]
+ShareSchedule = Annotated[Schedule, AfterValidator(_at_most_one)]
+PartsByName = dict[Name, dict[Name, Probability]]
 
 
 class BenefitStep(Record):
@@ -117,9 +128,72 @@ class Caps(Record):
     )
 
 
+class PooledBands(Record):
+    """Bands of ages that share with one another in part (rule `pooled_bands`, section 4)."""
+
+    from_ages: tuple[int, ...] = model_field(
+        ..., "youngest age of each band, the first of them 0", unit="years", section=4, min_length=1
+    )
+    quota: float = model_field(
+        ...,
+        "z: part of its cost that a band cedes to all bands together, which pay it in proportion "
+        "to their expected cost",
+        section=4,
+        ge=0,
+        le=1,
+    )
+    rule: Literal["equal", "table", "expected"] = model_field(
+        "equal", "rule inside a band", section=4
+    )
+
+    @model_validator(mode="after")
+    def _start_at_zero_and_rise(self) -> Self:
+        ages = list(self.from_ages)
+        if ages[0] != 0 or ages != sorted(set(ages)):
+            raise ValueError(f"from_ages: expected ages that start at 0 and rise, got {ages}")
+        return self
+
+
+class Smoothing(Record):
+    """A smoothing reserve: charges follow the cost slowly (section 4)."""
+
+    persistence: float = model_field(
+        ..., "phi: weight of the charge before, against the cost now", section=4, ge=0, lt=1
+    )
+    loading_yuan: float = model_field(
+        0.0, "put by from every charge", unit="yuan a member and period", section=4, ge=0
+    )
+
+
+class Prepaid(Record):
+    """A prepaid balance that charges are drawn from; paid back to who leaves (section 4)."""
+
+    deposit_yuan: float = model_field(
+        ..., "b0: paid on joining, and what a top-up fills up to", unit="yuan", section=4, gt=0
+    )
+    low_balance_yuan: float = model_field(
+        0.0, "below it a member tops up or leaves", unit="yuan", section=4, ge=0
+    )
+    top_up: Probability = model_field(
+        1.0, "u: probability that a member tops up (else `balance_exhausted`)", section=4
+    )
+
+    @model_validator(mode="after")
+    def _deposit_is_not_low(self) -> Self:
+        if self.low_balance_yuan > self.deposit_yuan:
+            raise ValueError(
+                f"low_balance_yuan: expected at most deposit_yuan {self.deposit_yuan:.12g}, "
+                f"got {self.low_balance_yuan:.12g}"
+            )
+        return self
+
+
 class Plan(Record):
     """One plan: an apportionment group with its own cover and its own rule."""
 
+    pool: str | None = model_field(
+        None, "pool it belongs to, where the scenario names pools (the first otherwise)", section=7
+    )
     max_age: int = model_field(
         ...,
         "oldest age of a member; who passes it leaves or moves on",
@@ -153,11 +227,43 @@ class Plan(Record):
     custody_yuan_per_member_year: float = model_field(
         0.0, "custodian's charge", unit="yuan per member-year", section=4, ge=0
     )
-    rule: Literal["equal", "table", "expected"] = model_field(
-        "equal", "apportionment rule", section=4
-    )
+    rule: Literal[
+        "equal",
+        "table",
+        "expected",
+        "linear",
+        "minimum_variance",
+        "conditional_mean",
+        "pooled_bands",
+    ] = model_field("equal", "apportionment rule", section=4)
     weights: tuple[WeightStep, ...] = model_field(
         (), "weights by age and sex, for the rule `table`", section=4
+    )
+    pooled_bands: PooledBands | None = model_field(
+        None,
+        "bands and what they share, for the rule `pooled_bands`; other rules leave it alone",
+        section=4,
+    )
+    smoothing: Smoothing | None = model_field(None, "smoothing reserve, if any", section=4)
+    fixed_price_yuan_per_year: float | None = model_field(
+        None,
+        "a price instead of shares: paid in equal parts every period into a fund that pays the "
+        "cost; the pool is ruined when it is below 0",
+        unit="yuan per member-year",
+        section=4,
+        gt=0,
+    )
+    reserve_yuan: float = model_field(
+        0.0, "what the smoothing reserve or the fund starts with", unit="yuan", section=4, ge=0
+    )
+    prepaid: Prepaid | None = model_field(
+        None, "prepaid balances that shares are drawn from, if any", section=4
+    )
+    first_bill_free: bool = model_field(
+        False, "whether the platform pays a newcomer's first non-trivial bill", section=2
+    )
+    platform_pays: ShareSchedule = model_field(
+        (), "part of the cost that the platform pays, from a period on", section=8
     )
     caps: Caps = model_field(Caps, "caps on the charge", section=4)
     rounding: Literal["exact", "next_fen", "largest_remainder"] = model_field(
@@ -200,12 +306,34 @@ class Plan(Record):
                 raise ValueError(
                     f"{name}: expected steps whose from_age starts at 0 and rises, got {starts}"
                 )
-        if self.rule == "table" and not self.weights:
+        return self
+
+    @model_validator(mode="after")
+    def _rule_has_what_it_needs(self) -> Self:
+        if self.rule == "pooled_bands" and self.pooled_bands is None:
+            raise ValueError("pooled_bands: expected bands with the rule 'pooled_bands', got none")
+        # bands may be there unused, so that a sweep can go over rules
+        banded = self.pooled_bands if self.rule == "pooled_bands" else None
+        inner = self.rule if banded is None else banded.rule
+        if inner == "table" and not self.weights:
             raise ValueError("weights: expected weights for the rule 'table', got none")
-        if self.rule != "table" and self.weights:
+        if inner != "table" and self.weights:
             raise ValueError(
-                f"weights: expected none with the rule {self.rule!r}, got {len(self.weights)} "
+                f"weights: expected none with the rule {inner!r}, got {len(self.weights)} "
                 "steps; write rule: table"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _is_paid_for_in_one_way(self) -> Self:
+        if self.fixed_price_yuan_per_year is not None:
+            for name, other in (("smoothing", self.smoothing), ("prepaid", self.prepaid)):
+                if other is not None:
+                    raise ValueError(f"{name}: expected none with a fixed price, got one")
+        elif self.smoothing is None and self.reserve_yuan > 0:
+            raise ValueError(
+                "reserve_yuan: expected 0 where there is neither smoothing nor a fixed price, "
+                f"got {self.reserve_yuan:.12g}"
             )
         return self
 
@@ -219,6 +347,18 @@ class AgeShare(Record):
     female: Probability = model_field(..., "share who are women of these ages", section=2)
 
 
+class Funnel(Record):
+    """Crowdfunding: appeals for the sick bring donors, donors become members (section 2)."""
+
+    appeals: Schedule = model_field(
+        ..., "appeals per period, from a period on", unit="appeals", section=2, min_length=1
+    )
+    donors_per_appeal: float = model_field(
+        ..., "people who give to one appeal", unit="donors", section=2, ge=0
+    )
+    conversion: Probability = model_field(..., "share of donors who join", section=2)
+
+
 class Channel(Record):
     """One acquisition channel: how strongly it draws, and whom."""
 
@@ -230,6 +370,15 @@ class Channel(Record):
         "external push a(t): share of the market that joins a period",
         unit="per period",
         section=2,
+    )
+    funnel: Funnel | None = model_field(
+        None, "crowdfunding whose donors join, on top of the push", section=2
+    )
+    acquisition_yuan_per_join: float = model_field(
+        0.0, "what the platform pays for a sign-up", unit="yuan", section=8, ge=0
+    )
+    red_packet_yuan: float = model_field(
+        0.0, "present of the platform to everybody who signs up", unit="yuan", section=2, ge=0
     )
     word_of_mouth: float = model_field(
         0.0,
@@ -322,6 +471,13 @@ class Motive(Record):
         ge=0,
         le=1,
     )
+    attention: float = model_field(
+        1.0,
+        "a: probability that a member reads a bill without an alarm; unread it moves nobody",
+        section=6,
+        ge=0,
+        le=1,
+    )
     payment_failure: float = model_field(
         0.0, "probability that a bill cannot be collected", section=5, ge=0, le=1
     )
@@ -339,6 +495,12 @@ class Health(Record):
     acceptance: float = model_field(
         1.0, "alpha_h: probability that a claim is accepted", section=3, ge=0, le=1
     )
+    lapse_ratio: float = model_field(
+        1.0,
+        "intensities of lapse relative to the motive's: below 1 they stay when others leave",
+        section=6,
+        ge=0,
+    )
     leaves_on_rejection: bool = model_field(
         False, "whether a rejected claimant loses membership (should not have joined)", section=3
     )
@@ -351,6 +513,17 @@ class Severity(Record):
     benefit_fraction: Probability = model_field(..., "fraction of the benefit it pays", section=3)
 
 
+class CommonShock(Record):
+    """A shock Z to everybody's incidence: log-normal, mean 1, an AR(1) in its log (section 3)."""
+
+    volatility: float = model_field(
+        0.0, "standard deviation of log Z; 0 for no shock", section=3, ge=0
+    )
+    persistence: float = model_field(
+        0.0, "correlation of log Z from a period to the next", section=3, ge=0, lt=1
+    )
+
+
 class Claims(Record):
     """Incidence, selection, severity, delay and assessment (section 3)."""
 
@@ -361,6 +534,10 @@ class Claims(Record):
         section=3,
     )
     level: float = model_field(1.0, "experience relative to the table", section=3, ge=0)
+    trend_per_year: float = model_field(
+        0.0, "growth of incidence from year to year", unit="per year", section=3, gt=-1
+    )
+    common_shock: CommonShock = model_field(CommonShock, "common shock", section=3)
     selection_start: float = model_field(
         1.0,
         "s0: incidence of a member just past the waiting period relative to the ultimate; "
@@ -459,6 +636,47 @@ class News(Record):
         return self
 
 
+class Platform(Record):
+    """The platform's own money: what it earns and pays, and who stands behind it (section 8)."""
+
+    funding_yuan: float = model_field(0.0, "cash at the start", unit="yuan", section=8, ge=0)
+    parent: bool = model_field(
+        True, "whether somebody covers cash below 0; without, the platform is insolvent", section=8
+    )
+    sales_yuan_per_member_year: float = model_field(
+        0.0, "what members buy of it besides", unit="yuan per member-year", section=8, ge=0
+    )
+    commission_rate: float = model_field(
+        0.0, "part of these sales that it keeps", unit="share of sales", section=8, ge=0, le=1
+    )
+    cannibalisation: float = model_field(
+        0.0, "share of members who buy nothing: they are covered already", section=8, ge=0, le=1
+    )
+    interest_rate: float = model_field(
+        0.0, "interest on reserves and prepaid balances", unit="per year", section=8, ge=0
+    )
+    interest_to: Literal["members", "platform"] = model_field(
+        "members", "who has the interest", section=8
+    )
+    custody_from: Literal["members", "platform"] = model_field(
+        "members", "who pays the custodian", section=8
+    )
+    funds_in_custody: bool = model_field(
+        True,
+        "whether a custodian holds members' money, which then survives the platform",
+        section=8,
+    )
+    investigation_yuan_per_claim: float = model_field(
+        0.0, "assessment of a claim, paid or refused", unit="yuan per claim", section=8, ge=0
+    )
+    operating_yuan_per_year: float = model_field(
+        0.0, "cost of operating, whatever the size", unit="yuan per year", section=8, ge=0
+    )
+    operating_yuan_per_member_year: float = model_field(
+        0.0, "cost of operating by size", unit="yuan per member-year", section=8, ge=0
+    )
+
+
 class Closure(Record):
     """When the pool closes (section 8); the first cause that holds ends the path."""
 
@@ -484,6 +702,52 @@ class Closure(Record):
     )
     regulation_hazard: Schedule = model_field(
         (), "hazard of an order to close", unit="per year", section=8
+    )
+
+    profit_deadline_period: int | None = model_field(
+        None,
+        "no_profit: period from which P successive periods without a profit close the pool",
+        unit="period",
+        section=8,
+        ge=0,
+    )
+    wind_down_periods: int = model_field(
+        0,
+        "periods in which reported cases are still settled; nobody joins or is covered any more",
+        unit="periods",
+        section=8,
+        ge=0,
+    )
+    wind_down_by: Literal["members", "platform"] = model_field(
+        "members", "who pays for the wind-down", section=8
+    )
+    returned_contributions: Probability = model_field(
+        0.0, "part of all contributions that the platform gives back when it closes", section=8
+    )
+
+
+class Pool(Record):
+    """One of several pools in a market; what is left out is as in the scenario (section 7)."""
+
+    joining: Joining | None = model_field(None, "attraction and pacing", section=2)
+    news: News | None = model_field(None, "bad news", section=7)
+    platform: Platform | None = model_field(None, "the platform's own money", section=8)
+    closure: Closure | None = model_field(None, "when the pool closes", section=8)
+
+
+class Industry(Record):
+    """What pools that share a market are to each other (section 7)."""
+
+    spill_over: PartsByName = model_field(
+        dict, "by pool and other pool: part of the first one's news that the other hears", section=7
+    )
+    closure_jump: float = model_field(
+        0.0, "news that a closure is, as far as it spills over", unit="news", section=7, ge=0
+    )
+    migration: PartsByName = model_field(
+        dict,
+        "by pool and other pool: part of the members who join the other when it ends",
+        section=7,
     )
 
 
@@ -552,12 +816,37 @@ class Scenario(Record):
     shock_cap: float = model_field(
         5.0, "g_max: largest relative gap and log growth that members react to", section=6, gt=0
     )
+    dead_zone: float = model_field(
+        0.0, "relative gap and log growth up to which nobody moves", section=6, ge=0
+    )
+    attention_slope: float = model_field(
+        0.0,
+        "alpha: how a jump of the share and news make members read their bills",
+        unit="per unit of relative jump and news",
+        section=6,
+        ge=0,
+    )
+    loyalty_per_year: float = model_field(
+        0.0,
+        "l: intensities of lapse fall by exp(-l years of tenure)",
+        unit="per year",
+        section=6,
+        ge=0,
+    )
     competitor_pull: Schedule = model_field((), "pull of competitors", section=6)
     regulator_announcements: tuple[Annotated[int, Field(ge=0)], ...] = model_field(
         (), "periods in which a regulator speaks", unit="period", section=6
     )
     news: News = model_field(News, "bad news", section=7)
+    platform: Platform = model_field(Platform, "the platform's own money", section=8)
     closure: Closure = model_field(Closure, "when the pool closes", section=8)
+    pools: dict[Name, Pool] = model_field(
+        dict,
+        "pools by name, where several share the market; without, all plans are of one",
+        section=7,
+        max_length=MAX_POOLS,
+    )
+    industry: Industry = model_field(Industry, "what the pools are to each other", section=7)
 
     @model_validator(mode="after")
     def _names_and_ages_fit(self) -> Self:
@@ -566,6 +855,7 @@ class Scenario(Record):
             *_channel_problems(self),
             *_initial_member_problems(self),
             *_table_problems(self),
+            *_industry_problems(self),
         ]
         if problems:
             raise ValueError("\n".join(problems))
@@ -602,6 +892,12 @@ def _plan_problems(scenario: Scenario) -> list[str]:
                 for i, start in enumerate(starts)
                 if start > edges[0] and start not in edges
             ]
+        problems += [
+            f"plans.{name}.pooled_bands.from_ages[{i}]: expected the first age of a band "
+            f"(age_edges {list(edges)}), got {start}"
+            for i, start in enumerate(plan.pooled_bands.from_ages if plan.pooled_bands else ())
+            if start > edges[0] and start not in edges
+        ]
     return problems
 
 
@@ -681,3 +977,83 @@ def _table_problems(scenario: Scenario) -> list[str]:
         for field, table in tables.items()
         if table is not None and not table.covers(first, last)
     ]
+
+
+def pool_of(scenario: Scenario, plan: Plan) -> str | None:
+    """Return the pool that a plan belongs to: the first unless it says; None without pools."""
+    return plan.pool or next(iter(scenario.pools), None)
+
+
+def _industry_problems(scenario: Scenario) -> list[str]:
+    pools = list(scenario.pools)
+    problems = [
+        f"plans.{name}.pool: expected one of {pools}, got {plan.pool!r}"
+        for name, plan in scenario.plans.items()
+        if plan.pool is not None and plan.pool not in pools
+    ]
+    homes = {name: pool_of(scenario, plan) for name, plan in scenario.plans.items()}
+    problems += [
+        f"pools.{pool}: expected a plan that belongs to it, got none"
+        for pool in pools
+        if pool not in homes.values()
+    ]
+    problems += [
+        f"plans.{name}.successor: expected a plan of the same pool {homes[name]!r}, "
+        f"got {plan.successor!r} of {homes[plan.successor]!r}"
+        for name, plan in scenario.plans.items()
+        if plan.successor in homes and homes[plan.successor] != homes[name]
+    ]
+    for field in ("spill_over", "migration"):
+        problems += _part_problems(f"industry.{field}", getattr(scenario.industry, field), pools)
+    for source, parts in scenario.industry.migration.items():
+        if sum(parts.values()) > 1 + PROBABILITY_TOLERANCE:
+            problems.append(
+                f"industry.migration.{source}: expected parts that sum to at most 1, "
+                f"got {sum(parts.values()):.12g}"
+            )
+    return problems or _spiral_problems(scenario)
+
+
+def pools_of(scenario: Scenario) -> list[Pool]:
+    """Return the pools, each with what it leaves out as the scenario has it; at least one."""
+    own = {name: getattr(scenario, name) for name in Pool.model_fields}
+    return [
+        Pool(**{name: getattr(pool, name) or own[name] for name in own})
+        for pool in scenario.pools.values() or [Pool()]
+    ]
+
+
+def spill_matrix(scenario: Scenario, parts: dict[str, dict[str, float]]) -> list[list[float]]:
+    """Return parts by pool and other pool as rows and columns in the order of the pools."""
+    names = list(scenario.pools) or [""]
+    return [[parts.get(one, {}).get(other, 0.0) for other in names] for one in names]
+
+
+def _spiral_problems(scenario: Scenario) -> list[str]:
+    """Refuse news that explode because pools echo each other."""
+    spill = np.array(spill_matrix(scenario, scenario.industry.spill_over))
+    news = [pool.news or scenario.news for pool in pools_of(scenario)]
+    echo = np.array([item.echo * item.size for item in news])
+    fading = np.diag([item.persistence for item in news])
+    growth = fading + (np.eye(len(news)) + spill.T) * echo
+    radius = float(np.abs(np.linalg.eigvals(growth)).max())
+    if radius < 1:
+        return []
+    return [
+        "industry.spill_over: expected news that fade, got pools that echo each other with a "
+        f"growth of {radius:.4g} a period"
+    ]
+
+
+def _part_problems(field: str, parts: dict[str, dict[str, float]], pools: list[str]) -> list[str]:
+    problems = []
+    for source, others in parts.items():
+        if source not in pools:
+            problems.append(f"{field}: expected names among {pools}, got {source!r}")
+        problems += [
+            f"{field}.{source}: expected names among {[p for p in pools if p != source]}, "
+            f"got {other!r}"
+            for other in others
+            if other not in pools or other == source
+        ]
+    return problems

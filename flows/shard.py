@@ -18,11 +18,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from configs import arrays
-from configs.scenario import Scenario
+from configs.scenario import SEXES, Scenario
 from configs.sweep import Config, scenario_at, values_at
 from flows.layout import Shard
 from kernels import cohort
-from kernels.dtypes import PATH_ROW, PERIOD_ROW
+from kernels.cohort import Outcome
 from kernels.parameters import Parameters, from_fields
 from kernels.platform import CLOSURE_CAUSES
 from results.atomic import StoreError
@@ -61,21 +61,20 @@ class Block:
     ----------
     point, first_path : int
         Which paths.
-    plans : tuple of str
-        Plans of the point's scenario, in order.
-    periods : PERIOD_ROW[paths, periods, plans]
-        What happened; zeros after a path's closure.
-    paths : PATH_ROW[paths]
-        The paths in a line each.
+    scenario : Scenario
+        The point's scenario.
+    outcomes : Outcome
+        What happened, each array with the paths as its first axis: PERIOD_ROW[paths, periods,
+        plans], zeros after the end of a plan's pool; PATH_ROW[paths, 1], POOL_ROW[paths, pools],
+        CELL_ROW[paths, plans, groups].
     kernel_seconds : float
         Time inside the kernels.
     """
 
     point: int
     first_path: int
-    plans: tuple[str, ...]
-    periods: Rows
-    paths: Rows
+    scenario: Scenario
+    outcomes: Outcome
     kernel_seconds: float
 
 
@@ -108,9 +107,11 @@ def run(folder: str, shard: Shard) -> ShardRecord:
         for point, paths in pairs_by_point(shard, work.config.sweep.paths)
     ]
     store = RunStore(Path(folder))
+    tables = {"paths": _path_table, "pools": _pool_table, "periods": _period_table}
+    tables["cells"] = _cell_table
     files = [
-        store.write_table("paths", pa.concat_tables(map(_path_table, blocks)), shard.index),
-        store.write_table("periods", pa.concat_tables(map(_period_table, blocks)), shard.index),
+        store.write_table(name, pa.concat_tables(map(table, blocks)), shard.index)
+        for name, table in tables.items()
     ]
     return store.finish_shard(
         shard.index,
@@ -152,17 +153,17 @@ def simulate(work: Work, point: int, paths: range) -> Block:
     try:
         scenario = scenario_at(work.config, point)
         pool = parameters(scenario)
-        shape = (len(paths), scenario.periods, len(scenario.plans))
-        rows, path_rows = np.zeros(shape, PERIOD_ROW), np.zeros(len(paths), PATH_ROW)
+        one = cohort.new_outcome(pool)
+        outcomes = Outcome(*(np.zeros((len(paths), *rows.shape), rows.dtype) for rows in one))
         seed: Any = np.uint64(work.seed)
         seconds = 0.0
         for i, path in enumerate(paths):
             began = time.perf_counter()
-            cohort.simulate_path(pool, seed, path, rows[i], path_rows[i : i + 1])
+            cohort.simulate_path(pool, seed, path, Outcome(*(rows[i] for rows in outcomes)))
             seconds += time.perf_counter() - began
     except Exception as error:
         raise ShardError(_failure(work, point, path, error)) from error
-    return Block(point, paths.start, tuple(scenario.plans), rows, path_rows, seconds)
+    return Block(point, paths.start, scenario, outcomes, seconds)
 
 
 def parameters(scenario: Scenario) -> Parameters:
@@ -188,33 +189,73 @@ def _failure(work: Work, point: int, path: int, error: Exception) -> str:
 
 def _path_table(block: Block) -> pa.Table:
     """Return the rows of `paths` of a block."""
-    closure = block.paths["closure_period"]
-    keys = {
-        "point": np.full(block.paths.size, block.point, np.int32),
-        "path": np.arange(block.first_path, block.first_path + block.paths.size, dtype=np.int32),
-        "closure_cause": _names(CLOSURE_CAUSES, block.paths["closure_cause"]),
-        "closure_period": pa.array(closure, mask=closure < 0),
-    }
-    return _table("paths", keys, block.paths)
+    rows = block.outcomes.path[:, 0]
+    paths = np.arange(rows.size, dtype=np.int32)
+    return _table("paths", _keys(block, paths) | _closure(rows), rows)
+
+
+def _pool_table(block: Block) -> pa.Table:
+    """Return the rows of `pools` of a block: by path and pool."""
+    paths, pools = np.indices(block.outcomes.pools.shape, np.int32)
+    rows = block.outcomes.pools.ravel()
+    keys = _keys(block, paths.ravel()) | {"pool": _names(_pools(block), pools.ravel())}
+    return _table("pools", keys | _closure(rows), rows)
 
 
 def _period_table(block: Block) -> pa.Table:
-    """Return the rows of `periods` of a block: up to each path's end, by path, period and plan."""
-    place = np.indices(block.periods.shape, np.int32)
-    paths, periods, plans = place[0], place[1], place[2]
-    ran = periods < block.paths["periods_run"][:, None, None]
-    keys = {
-        "point": np.full(np.count_nonzero(ran), block.point, np.int32),
-        "path": paths[ran] + np.int32(block.first_path),
+    """Return the rows of `periods` of a block: up to a pool's end, by path, period and plan."""
+    places: Rows = np.indices(block.outcomes.periods.shape, np.int32)
+    paths, periods, plans = places[0], places[1], places[2]
+    homes = list(arrays.pool_numbers(block.scenario))
+    ran = periods < block.outcomes.pools["periods_run"][:, None, homes]
+    keys = _keys(block, paths[ran]) | {
         "period": periods[ran],
-        "plan": _names(block.plans, plans[ran]),
+        "plan": _names(tuple(block.scenario.plans), plans[ran]),
+        "pool": _names(_pools(block), np.array(homes, np.int32)[plans[ran]]),
     }
-    return _table("periods", keys, block.periods[ran])
+    return _table("periods", keys, block.outcomes.periods[ran])
+
+
+def _cell_table(block: Block) -> pa.Table:
+    """Return the rows of `cells` of a block: by path, plan and group that ever paid or claimed."""
+    rows = block.outcomes.cells
+    used = (rows["exposure"] > 0) | (rows["paid"] != 0.0) | (rows["cases"] > 0)
+    paths, plans, numbers = (place.astype(np.int32) for place in np.nonzero(used))
+    groups = arrays.groups(block.scenario)
+    keys = _keys(block, paths) | {
+        "plan": _names(tuple(block.scenario.plans), plans),
+        "from_age": np.array([group.from_age for group in groups], np.int32)[numbers],
+        "to_age": np.array([group.to_age for group in groups], np.int32)[numbers],
+        "sex": _names(SEXES, np.array([SEXES.index(group.sex) for group in groups])[numbers]),
+        "health": _names(tuple(group.health for group in groups), numbers),
+    }
+    return _table("cells", keys, rows[used])
+
+
+def _keys(block: Block, paths: npt.NDArray[np.int32]) -> dict[str, Any]:
+    """Return the columns that say which point and path a row is of."""
+    point = np.full(paths.size, block.point, np.int32)
+    return {"point": point, "path": paths + np.int32(block.first_path)}
+
+
+def _closure(rows: Rows) -> dict[str, Any]:
+    """Return the columns that say why and when a pool, or the last of a path, closed."""
+    period = rows["closure_period"]
+    cause = _names(CLOSURE_CAUSES, rows["closure_cause"])
+    return {"closure_cause": cause, "closure_period": pa.array(period, mask=period < 0)}
+
+
+def _pools(block: Block) -> tuple[str, ...]:
+    """Return the names of the pools of a block's scenario; of a single one, that of its plan."""
+    return tuple(block.scenario.pools) or (next(iter(block.scenario.plans)),)
 
 
 def _names(names: tuple[str, ...], codes: npt.NDArray[Any]) -> pa.DictionaryArray:
     """Return codes as the names they stand for."""
-    return pa.DictionaryArray.from_arrays(codes.astype(np.int32), list(names))
+    every = list(dict.fromkeys(names))
+    if len(every) < len(names):  # groups share the names of their health classes
+        codes = np.array([every.index(name) for name in names])[codes]
+    return pa.DictionaryArray.from_arrays(codes.astype(np.int32), every)
 
 
 def _table(name: str, keys: dict[str, Any], rows: Rows) -> pa.Table:

@@ -49,11 +49,9 @@ def compile_kernels() -> float:
     started = time.perf_counter()
     from flows import shard
     from kernels import cohort
-    from kernels.dtypes import PATH_ROW, PERIOD_ROW
 
     parameters = shard.parameters(Scenario.model_validate(TINY))
-    rows = np.zeros((1, 1), PERIOD_ROW)
-    cohort.simulate_path(parameters, SEED, 0, rows, np.zeros(1, PATH_ROW))
+    cohort.simulate_path(parameters, SEED, 0, cohort.new_outcome(parameters))
     return time.perf_counter() - started
 
 
@@ -77,7 +75,7 @@ def compile_second_half() -> None:
     to find: on two cores a cold start takes two thirds of the time.
     """
     from flows import shard
-    from kernels import apportion, lapse, payment, platform
+    from kernels import apportion, cohort, lapse, payment, platform
     from kernels.dtypes import PERIOD_ROW
     from kernels.state import new_state
 
@@ -85,9 +83,12 @@ def compile_second_half() -> None:
     state = new_state(parameters)
     rows = np.zeros((1, 1), PERIOD_ROW)
     lapse.lapse_members(parameters, state, SEED, 0, 0, 0)
-    apportion.settle(parameters, state, rows[0, 0], 0, 0)
+    apportion.settle(parameters, state, rows[0, 0], 0, 0.0)
+    apportion.give_first_bills(parameters, state, rows[0, 0], 0)
     payment.collect(parameters, state, SEED, 0, 0, 0, 0.0)
-    platform.closure_cause(parameters, state, SEED, 0, 0)
+    lapse.price_slope(parameters, state, 0)
+    cohort.write_rows(parameters, state, rows, 0)
+    platform.closure_cause(parameters, state, rows, (SEED, 0, 0), 0)
     platform.claims_left_unpaid(parameters, state, SEED, 0, 0, 0)
 
 

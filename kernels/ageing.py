@@ -4,15 +4,20 @@ Law: nobody is lost. Members who pass their plan's `max_age` leave as `aged_out`
 `moved` and join their plan's successor with the same number.
 """
 
+import numpy as np
+
 from kernels.compiling import inlined_kernel, kernel
 from kernels.draws import Purpose, stream
-from kernels.parameters import Int64, Parameters
+from kernels.parameters import Parameters
 from kernels.state import (
     AGED_OUT,
     MOVED,
     State,
+    add_to_balance,
     block_address,
     draw_cells,
+    group_members,
+    pay_deposits,
     remove,
     stage_members,
     write_off,
@@ -35,12 +40,11 @@ def merge_stage(state: State, plan: int, source: int, target: int) -> None:
     if moving == 0:
         # an empty stage is charged like the others; who enters it next has not been
         state.charged_year[plan, source] = 0.0
+        state.balance[plan, source] = 0.0
         return
     part = moving / (moving + stage_members(state.members[plan, target]))
-    wear, unbilled = state.wear[plan], state.unbilled[plan]
-    wear[target] += part * (wear[source] - wear[target])
-    unbilled[target] += part * (unbilled[source] - unbilled[target])
-    merge_charges(state, plan, source, target)
+    average(state.stage[plan, target], state.stage[plan, source], part)
+    merge_accounts(state, plan, source, target)
     _, _, arrears, motives, groups = state.members.shape
     for late in range(arrears):
         for motive in range(motives):
@@ -55,33 +59,42 @@ def merge_stage(state: State, plan: int, source: int, target: int) -> None:
 
 
 @inlined_kernel
-def group_members(members: Int64, group: int) -> int:
-    """Count the members (int64, persons) of one group in a stage, int64[K, C, G]."""
-    count = 0
-    for arrears in range(members.shape[0]):
-        for motive in range(members.shape[1]):
-            count += members[arrears, motive, group]
-    return count
+def average(target: np.void, source: np.void, part: float) -> None:
+    """Average what is known of two stages as a whole.
+
+    Parameters
+    ----------
+    target, source : STAGE_STATE, the target changed
+    part : float64, 0..1, share of the members who come from the source
+    """
+    target["wear"] += part * (source["wear"] - target["wear"])
+    target["unbilled"] += part * (source["unbilled"] - target["unbilled"])
+    target["free"] += part * (source["free"] - target["free"])
+    target["loyalty"] += part * (source["loyalty"] - target["loyalty"])
 
 
 @inlined_kernel
-def merge_charges(state: State, plan: int, source: int, target: int) -> None:
-    """Average what members of two stages were charged this year, weighted by members.
+def merge_accounts(state: State, plan: int, source: int, target: int) -> None:
+    """Average what members of two stages were charged this year and have on their balance.
 
     Parameters
     ----------
     state : State, changed; called before the members move
     plan, source, target : int64
     """
-    charged = state.charged_year[plan]
+    charged, balance = state.charged_year[plan], state.balance[plan]
     for group in range(charged.shape[1]):
         gap = charged[source, group] - charged[target, group]
-        if gap != 0.0:
+        difference = balance[source, group] - balance[target, group]
+        if gap != 0.0 or difference != 0.0:
             moving = group_members(state.members[plan, source], group)
             staying = group_members(state.members[plan, target], group)
             if moving > 0:
-                charged[target, group] += gap * moving / (moving + staying)
+                part = moving / (moving + staying)
+                charged[target, group] += gap * part
+                balance[target, group] += difference * part
         charged[source, group] = 0.0
+        balance[source, group] = 0.0
 
 
 @kernel
@@ -97,12 +110,14 @@ def advance_tenure(parameters: Parameters, state: State, plan: int, period: int)
     state : State, changed
     plan, period : int64
     """
-    pool = parameters.pool[0]
+    market = parameters.market[0]
     first = parameters.plans[plan]["wait"]
-    last = first + pool["bands"] - 1
-    for stage in range(first, last + 1):
-        state.wear[plan, stage] *= pool["selection_decay"]
-    if period % pool["band_periods"] == 0:
+    last = first + market["bands"] - 1
+    for stage in range(last + 1):
+        if stage >= first:
+            state.stage[plan, stage]["wear"] *= market["selection_decay"]
+        state.stage[plan, stage]["loyalty"] *= market["loyalty_decay"]
+    if period % market["band_periods"] == 0:
         for stage in range(last - 1, first - 1, -1):
             merge_stage(state, plan, stage, stage + 1)
     for stage in range(first - 1, -1, -1):
@@ -159,6 +174,9 @@ def age_block(parameters: Parameters, state: State, plan: int, stage: int, late:
                 continue
             debt = remove(state, (plan, stage, late, motive, group), older)
             if parameters.groups[group]["band"] < last:
+                if parameters.plans[plan]["deposit"] >= 0.0:
+                    account = state.balance[plan, stage, group]
+                    add_to_balance(state, plan, stage, group + 2, older, account)
                 state.members[plan, stage, late, motive, group + 2] += older
                 if late > 0:
                     state.debt[plan, stage, late - 1, motive, group + 2] += debt
@@ -181,7 +199,8 @@ def move_in(
 ) -> None:
     """Let the successor plan take over members past their plan's oldest age.
 
-    They enter its last stage, their waiting period served and their earlier bills settled.
+    They enter its last stage, their waiting period served and their earlier bills settled; a
+    prepaid balance is paid back and a new one paid in.
 
     Parameters
     ----------
@@ -191,12 +210,17 @@ def move_in(
     count : int64, persons, > 0
     """
     heir = parameters.plans[plan]["successor"]
-    last = parameters.plans[heir]["wait"] + parameters.pool[0]["bands"] - 1
+    last = parameters.plans[heir]["wait"] + parameters.market[0]["bands"] - 1
     part = count / (count + stage_members(state.members[heir, last]))
-    state.wear[heir, last] += part * (state.wear[plan, stage] - state.wear[heir, last])
-    state.unbilled[heir, last] += part * (1.0 - state.unbilled[heir, last])
+    arriving = state.stage[heir, last]
+    arriving["wear"] += part * (state.stage[plan, stage]["wear"] - arriving["wear"])
+    arriving["unbilled"] += part * (1.0 - arriving["unbilled"])
+    free = state.stage[plan, stage]["free"] if parameters.plans[heir]["first_bill_free"] else 0.0
+    arriving["free"] += part * (free - arriving["free"])
+    arriving["loyalty"] += part * (state.stage[plan, stage]["loyalty"] - arriving["loyalty"])
+    pay_deposits(parameters, state, heir, last, group + 2, count)
     state.members[heir, last, 0, motive, group + 2] += count
-    state.moved_in[heir] += count
+    state.plan[heir]["moved_in"] += count
 
 
 @inlined_kernel

@@ -13,8 +13,8 @@ import math
 import numpy as np
 
 from kernels.compiling import inlined_kernel, kernel
-from kernels.draws import Purpose, Stream, binomial, multinomial, stream
-from kernels.parameters import Float64, Int64, Parameters
+from kernels.draws import Purpose, Stream, binomial, multinomial, normal, stream
+from kernels.parameters import Float64, Int64, Parameters, Records
 from kernels.state import (
     ACCEPTED,
     CLAIMED,
@@ -22,6 +22,7 @@ from kernels.state import (
     NOBODY,
     REFUSED,
     REJECTED,
+    WHOLE_MARKET,
     State,
     block_address,
     cell_address,
@@ -48,19 +49,49 @@ def selection(start: float, wear: float) -> float:
 
 
 @kernel
-def set_incidence(parameters: Parameters, wear: Float64, incidence: Float64) -> None:
-    """Fill in each group's probability of a diagnosis this period, q = 1 - exp(-hazard sigma).
+def set_incidence(
+    parameters: Parameters, stages: Records, weather: float, incidence: Float64
+) -> None:
+    """Fill in each group's probability of a diagnosis this period.
+
+    q = 1 - exp(-hazard sigma Z (1+trend)^(t/P)).
 
     Parameters
     ----------
     parameters : Parameters
-    wear : float64[S], see `selection`
+    stages : STAGE_STATE[S], their wear read
+    weather : float64, >= 0, common shock times trend
     incidence : float64[S, G], filled
     """
-    for stage in range(wear.size):
-        sigma = selection(parameters.pool[0]["selection_start"], wear[stage])
+    for stage in range(stages.size):
+        sigma = selection(parameters.market[0]["selection_start"], stages[stage]["wear"])
         for group in range(parameters.groups.size):
-            incidence[stage, group] = -math.expm1(-parameters.groups[group]["hazard"] * sigma)
+            hazard = parameters.groups[group]["hazard"] * (sigma * weather)
+            incidence[stage, group] = -math.expm1(-hazard)
+
+
+@inlined_kernel
+def draw_shock(parameters: Parameters, state: State, seed: int, path: int, period: int) -> None:
+    """Draw the period's common shock Z, log-normal with mean 1 and an AR(1) in its logarithm.
+
+    log Z = v x - v^2 / 2 with x <- rho x + sqrt(1 - rho^2) e, e standard normal; x starts in its
+    stationary law, so that the mean of Z is 1 in every period (MODEL section 3).
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, the market's shock changed
+    seed, path, period : int64
+    """
+    volatility = parameters.market[0]["shock_volatility"]
+    if volatility == 0.0:
+        state.market[0]["shock"] = 1.0
+        return
+    memory = parameters.market[0]["shock_persistence"] if period > 0 else 0.0
+    fresh = normal(stream(seed, path, Purpose.SHOCK, period), WHOLE_MARKET)
+    deviate = memory * state.market[0]["deviate"] + math.sqrt(1.0 - memory * memory) * fresh
+    state.market[0]["deviate"] = deviate
+    state.market[0]["shock"] = math.exp(volatility * deviate - 0.5 * volatility * volatility)
 
 
 @kernel
@@ -92,6 +123,8 @@ def diagnose(
         for late in range(arrears):
             block = block_address(plan, stage, late, wait)
             members = state.members[plan, stage, late]
+            if stage >= wait:
+                count_exposure(parameters, state, plan, stage, members)
             ill = draw_cells(place, block, parameters.groups, members, state.chance, state.drawn)
             diagnoses += ill
             if ill > 0 and stage < wait:
@@ -103,12 +136,38 @@ def diagnose(
 
 
 @inlined_kernel
+def count_exposure(
+    parameters: Parameters, state: State, plan: int, stage: int, members: Int64
+) -> None:
+    """Count the members of a block past the waiting period as at risk, and what they will cost.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, `cells` changed
+    plan, stage : int64
+    members : int64[C, G], persons
+    """
+    fee = 1.0 + parameters.plans[plan]["fee_rate"]
+    for group in range(members.shape[1]):
+        count = 0
+        for motive in range(members.shape[0]):
+            count += members[motive, group]
+        if count > 0:
+            cell = state.cells[plan, group]
+            cell["exposure"] += count
+            cost = state.incidence[plan, stage, group] * expected_benefit(parameters, plan, group)
+            cell["expected"] += count * cost * fee
+
+
+@inlined_kernel
 def claim(
     parameters: Parameters, state: State, outcome: Stream, plan: int, stage: int, late: int
 ) -> None:
     """Take note of a block's claims, and set apart those whose membership they will end.
 
-    Who claims settles the bills that failed: the debt counts as collected.
+    Who claims settles the bills that failed: the debt counts as collected. His prepaid balance is
+    paid back; bills that come while he waits are collected as they fall due.
 
     Parameters
     ----------
@@ -200,7 +259,7 @@ def assess(
         state.pending[plan, slot, ACCEPTED, group] = 0
         state.pending[plan, slot, REFUSED, group] = 0
     place = stream(seed, path, Purpose.DISPUTE, period)
-    return cases, rejections, binomial(place, plan, rejections, parameters.pool[0]["dispute"])
+    return cases, rejections, binomial(place, plan, rejections, parameters.market[0]["dispute"])
 
 
 @kernel

@@ -1,30 +1,76 @@
 """The cohort engine: integer counts per cell, one binomial or multinomial a decision.
 
 `simulate_period` is the order of events of MODEL section 1, step by step; `simulate_path` repeats
-it until the end or the closure of the pool. Exact in distribution wherever intensities depend on
-the cell and on public state only (MODEL section 9). What it costs follows cells, not members.
-
-Not here yet: common shock and trend (section 3); the rules beyond equal, table and expected, the
-smoothing reserve and prepaid plans (4); attention, loyalty and selective lapse (6); several pools
-in one market (7); the ledger beyond fee, subsidies and custody, and wind-down (8).
+it until the end, or until every pool of the market has closed. Exact in distribution wherever
+intensities depend on the cell and on public state only (MODEL section 9). What it costs follows
+cells, not members.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from kernels.ageing import advance_age, advance_tenure, begin_year
-from kernels.apportion import settle
-from kernels.claims import assess, diagnose, release_claimants, report_later, set_incidence
+from kernels.apportion import give_first_bills, settle
+from kernels.claims import (
+    assess,
+    diagnose,
+    draw_shock,
+    release_claimants,
+    report_later,
+    set_incidence,
+)
 from kernels.compiling import inlined_kernel, kernel
-from kernels.joining import join
-from kernels.lapse import lapse_members
-from kernels.news import learn, mean_expectation, spread_news
+from kernels.dtypes import CELL_ROW, PATH_ROW, PERIOD_ROW, POOL_ROW
+from kernels.joining import join, migrate
+from kernels.lapse import lapse_members, price_slope
+from kernels.news import frighten_others, learn, mean_expectation, spread_news
 from kernels.parameters import Parameters
-from kernels.payment import bear_written_off, collect
-from kernels.platform import OPEN, claims_left_unpaid, closure_cause
-from kernels.state import CAUSES, NOBODY, State, new_state, plan_members
+from kernels.payment import bear_written_off, close_balances, collect
+from kernels.platform import (
+    OPEN,
+    claims_left_unpaid,
+    closure_cause,
+    default_on_benefits,
+    deposits_lost,
+    is_broke,
+    keep_ledger,
+)
+from kernels.state import CAUSES, NOBODY, State, new_state, plan_members, pool_members
 
 Rows = npt.NDArray[np.void]
+
+
+class Outcome(NamedTuple):
+    """What one path leaves behind.
+
+    periods : PERIOD_ROW[T, P], filled up to the period in which the plan's pool ends
+    path : PATH_ROW[1]
+    pools : POOL_ROW[Q]
+    cells : CELL_ROW[P, G]
+    """
+
+    periods: Rows
+    path: Rows
+    pools: Rows
+    cells: Rows
+
+
+def new_outcome(parameters: Parameters) -> Outcome:
+    """Make the empty rows of a path, for `simulate_path` to fill.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    """
+    plans = parameters.plans.size
+    return Outcome(
+        np.zeros((parameters.periods.size, plans), PERIOD_ROW),
+        np.zeros(1, PATH_ROW),
+        np.zeros(parameters.pool.size, POOL_ROW),
+        np.zeros((plans, parameters.groups.size), CELL_ROW),
+    )
 
 
 @kernel
@@ -32,58 +78,79 @@ def open_period(state: State) -> None:
     """Set the period's own counts and sums back to zero."""
     for plan in range(state.plan.size):
         state.left[plan] = 0
-        state.joined[plan] = 0
-        state.moved_in[plan] = 0
-        state.plan[plan]["collected"] = 0.0
-        state.plan[plan]["written_off"] = 0.0
-        state.plan[plan]["share_before"] = state.plan[plan]["share"]
+        money = state.plan[plan]
+        money["joined"] = 0
+        money["moved_in"] = 0
+        money["collected"] = 0.0
+        money["written_off"] = 0.0
+        money["paid_in"] = 0.0
+        money["drawn"] = 0.0
+        money["acquisition"] = 0.0
+        money["red_packets"] = 0.0
+        money["share_before"] = money["share"]
 
 
 @kernel
 def pass_time(parameters: Parameters, state: State, seed: int, path: int, period: int) -> None:
     """Do step 1: a period of tenure, and every P-th period a year of age, for everybody."""
+    draw_shock(parameters, state, seed, path, period)
     if period == 0:
         return
     for plan in range(state.plan.size):
         advance_tenure(parameters, state, plan, period)
-    if period % parameters.pool[0]["periods_per_year"] == 0:
+    if period % parameters.market[0]["periods_per_year"] == 0:
         begin_year(state)
         # the oldest plans first: who moves into a successor has had his birthday
         for band in range(parameters.groups.size - 1, -1, -1):
             for plan in range(state.plan.size):
-                if parameters.plans[plan]["last_band"] == band:
+                if parameters.plans[plan]["last_band"] == band and is_running(
+                    parameters, state, plan
+                ):
                     advance_age(parameters, state, seed, path, plan, period)
-        state.pool[0]["members"] = pool_members(state)
+        for pool in range(state.pool.size):
+            state.pool[pool]["members"] = pool_members(parameters, state, pool)
 
 
 @kernel
-def pool_members(state: State) -> int:
-    """Count the members of all plans (int64, persons)."""
-    members = 0
-    for plan in range(state.plan.size):
-        members += plan_members(state.members[plan], state.pending_members[plan])
-    return members
+def is_running(parameters: Parameters, state: State, plan: int) -> bool:
+    """Tell whether a plan's pool has not ended."""
+    return not state.pool[parameters.plans[plan]["pool"]]["closed"]
 
 
 @kernel
 def settle_plan(
     parameters: Parameters, state: State, rows: Rows, seed: int, path: int, plan: int, period: int
 ) -> None:
-    """Take one plan through steps 3 to 6: diagnoses, reports, bill, payment and lapses."""
+    """Take one plan through steps 3 to 6: diagnoses, reports, bill, payment and lapses.
+
+    While its pool winds down nobody is covered against new diagnoses; reported cases are settled,
+    by the members or by the platform.
+    """
     row = rows[period, plan]
-    set_incidence(parameters, state.wear[plan], state.incidence[plan])
-    row["diagnoses"] = diagnose(parameters, state, seed, path, plan, period)
-    report_later(parameters, state, seed, path, plan, period)
+    pool = parameters.plans[plan]["pool"]
+    platform_share = parameters.platform_share[plan, period]
+    if state.pool[pool]["closure_period"] < 0:
+        weather = state.market[0]["shock"] * parameters.periods[period]["trend"]
+        set_incidence(parameters, state.stage[plan], weather, state.incidence[plan])
+        row["diagnoses"] = diagnose(parameters, state, seed, path, plan, period)
+        report_later(parameters, state, seed, path, plan, period)
+    elif parameters.pool[pool]["platform_winds_down"]:
+        platform_share = 1.0
     cases, rejections, disputes = assess(parameters, state, seed, path, plan, period)
     row["cases"] = cases
     row["rejections"] = rejections
     row["disputes"] = disputes
     members = plan_members(state.members[plan], state.pending_members[plan])
-    settle(parameters, state, row, plan, members)
+    row["custody"] = parameters.plans[plan]["custody"] * members
+    settle(parameters, state, row, plan, platform_share)
+    give_first_bills(parameters, state, row, plan)
     collect(parameters, state, seed, path, plan, period, row["billed"])
     release_claimants(state, plan)
+    if state.pool[pool]["closure_period"] < 0:
+        row["expected_cost"], row["price_slope"] = price_slope(parameters, state, plan)
     lapse_members(parameters, state, seed, path, plan, period)
     row["subsidy"] += bear_written_off(parameters, state, plan)
+    close_balances(parameters, state, row, plan)
 
 
 @kernel
@@ -91,35 +158,44 @@ def spread_word(
     parameters: Parameters, state: State, rows: Rows, seed: int, path: int, period: int
 ) -> None:
     """Do step 7: expectations and news, and the share that newcomers will have heard of."""
-    billed = 0.0
-    payers = NOBODY
-    disputes = NOBODY
+    pools = state.pool.size
+    billed = np.zeros(pools, np.float64)
+    payers = np.zeros(pools, np.int64)
+    disputes = np.zeros(pools, np.int64)
+    rise = np.zeros(pools, np.float64)
     for plan in range(state.plan.size):
-        row = rows[period, plan]
-        billed += row["billed"]
-        payers += row["payers"]
-        disputes += row["disputes"]
-        learn(parameters, state, plan, row["payers"])
-    pool = state.pool[0]
-    share_year = billed / payers * parameters.pool[0]["periods_per_year"] if payers > 0 else 0.0
-    rise = 0.0
-    if pool["share_year"] > 0.0:
-        rise = min(max(0.0, share_year / pool["share_year"] - 1.0), parameters.pool[0]["shock_cap"])
-    pool["share_year"] = share_year
-    pool["members"] = pool_members(state)
+        if is_running(parameters, state, plan):
+            row = rows[period, plan]
+            pool = parameters.plans[plan]["pool"]
+            # what members see is the whole charge, also where the platform pays their first
+            billed[pool] += row["share"] * row["payers"]
+            payers[pool] += row["payers"]
+            disputes[pool] += row["disputes"]
+            learn(parameters, state, plan, row["payers"])
+    for pool in range(pools):
+        place = state.pool[pool]
+        share_year = 0.0
+        if payers[pool] > 0:
+            share_year = billed[pool] / payers[pool] * parameters.market[0]["periods_per_year"]
+        if place["share_year"] > 0.0:
+            higher = max(0.0, share_year / place["share_year"] - 1.0)
+            rise[pool] = min(higher, parameters.market[0]["shock_cap"])
+        place["share_year"] = share_year
+        place["members"] = pool_members(parameters, state, pool)
     spread_news(parameters, state, seed, path, period, disputes, rise)
 
 
 @kernel
-def write_rows(state: State, rows: Rows, period: int) -> None:
-    """Fill in what the steps left open of the period's rows."""
+def write_rows(parameters: Parameters, state: State, rows: Rows, period: int) -> None:
+    """Do step 8: keep the ledger, and fill in what the steps left open of the period's rows."""
     for plan in range(state.plan.size):
+        if not is_running(parameters, state, plan):
+            continue
         row = rows[period, plan]
         money = state.plan[plan]
-        state.pool[0]["cash"] += money["collected"] - row["benefits"] - row["custody"]
         row["members"] = plan_members(state.members[plan], state.pending_members[plan])
-        row["joins"] = state.joined[plan] + state.moved_in[plan]
-        row["moved_in"] = state.moved_in[plan]
+        row["joins"] = money["joined"] + money["moved_in"]
+        row["moved_in"] = money["moved_in"]
         row["lapses"] = 0
         for cause in range(CAUSES):
             row["lapses"] += state.left[plan, cause]
@@ -128,10 +204,14 @@ def write_rows(state: State, rows: Rows, period: int) -> None:
         row["written_off"] = money["written_off"]
         row["carried"] = money["carried"]
         row["expectation"] = mean_expectation(state, plan)
-        row["news"] = state.pool[0]["news"]
+        row["news"] = state.pool[parameters.plans[plan]["pool"]]["news"]
+        row["shock"] = state.market[0]["shock"]
         write_causes(row, state.left[plan])
+        keep_ledger(parameters, state, row, plan)
     for plan in range(state.plan.size):
-        rows[period, plan]["platform_cash"] = state.pool[0]["cash"]
+        if is_running(parameters, state, plan):
+            place = parameters.plans[plan]["pool"]
+            rows[period, plan]["platform_cash"] = state.pool[place]["cash"]
 
 
 @inlined_kernel
@@ -152,25 +232,56 @@ def write_causes(row: np.void, left: npt.NDArray[np.int64]) -> None:
     row["lapses_claimed"] = left[12]
     row["lapses_rejected"] = left[13]
     row["lapses_arrears"] = left[14]
+    row["lapses_balance_exhausted"] = left[15]
 
 
 @kernel
-def add_to_path(state: State, rows: Rows, path_row: np.void, period: int) -> None:
-    """Bring the path's own row up to date with a period that has ended."""
-    members = state.pool[0]["members"]
-    path_row["periods_run"] = period + 1
-    path_row["members_end"] = members
-    path_row["platform_cash_end"] = state.pool[0]["cash"]
-    if members > path_row["peak_members"]:
-        path_row["peak_members"] = members
-        path_row["peak_period"] = period
-    path_row["share_total"] += rows[period, 0]["share"]
+def add_period(
+    parameters: Parameters, state: State, rows: Rows, out: np.void, pool: int, period: int
+) -> None:
+    """Bring the row of a pool, or of the path, up to date with a period that has ended.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, read
+    rows : PERIOD_ROW[T, P], filled up to the period
+    out : POOL_ROW or PATH_ROW, changed
+    pool : int64, -1 for the path, which is all pools together
+    period : int64
+    """
+    members = NOBODY
+    cash = 0.0
+    first = True
     for plan in range(state.plan.size):
+        place = parameters.plans[plan]["pool"]
+        if pool >= 0 and place != pool:
+            continue
+        # the total is that of the first plan alone, also when its pool has ended
+        if first and not state.pool[place]["closed"]:
+            out["share_total"] += rows[period, plan]["share"]
+        first = False
+        if state.pool[place]["closed"]:
+            continue
         row = rows[period, plan]
-        path_row["share_max"] = max(path_row["share_max"], row["share"])
-        path_row["cases"] += row["cases"]
-        path_row["benefits"] += row["benefits"]
-        path_row["unfunded_benefits"] += row["unfunded"]
+        members += row["members"]
+        out["share_max"] = max(out["share_max"], row["share"])
+        out["cases"] += row["cases"]
+        out["benefits"] += row["benefits"]
+        out["unfunded_benefits"] += row["unfunded"]
+        out["price_slope_max"] = max(out["price_slope_max"], row["price_slope"])
+    for place in range(state.pool.size):
+        if pool < 0 or place == pool:
+            cash += state.pool[place]["cash"]
+    if out["periods_run"] == 0:
+        out["platform_cash_min"] = cash
+    out["periods_run"] = period + 1
+    out["members_end"] = members
+    out["platform_cash_end"] = cash
+    out["platform_cash_min"] = min(out["platform_cash_min"], cash)
+    if members > out["peak_members"]:
+        out["peak_members"] = members
+        out["peak_period"] = period
 
 
 @kernel
@@ -189,47 +300,178 @@ def simulate_period(
     """
     open_period(state)
     pass_time(parameters, state, seed, path, period)
+    migrate(parameters, state, seed, path, period)
     join(parameters, state, seed, path, period)
     for plan in range(state.plan.size):
-        settle_plan(parameters, state, rows, seed, path, plan, period)
+        if is_running(parameters, state, plan):
+            settle_plan(parameters, state, rows, seed, path, plan, period)
     spread_word(parameters, state, rows, seed, path, period)
-    write_rows(state, rows, period)
+    write_rows(parameters, state, rows, period)
 
 
 @kernel
-def close(
-    parameters: Parameters, state: State, path_row: np.void, seed: int, path: int, period: int
+def try_closure(
+    parameters: Parameters, state: State, rows: Rows, when: tuple[int, int, int], pool: int
 ) -> None:
-    """Record the end of the pool: who is left without cover, what is left unpaid."""
-    path_row["closure_cause"] = state.pool[0]["closure_cause"]
-    path_row["closure_period"] = period
-    path_row["uncovered_members"] = state.pool[0]["members"]
-    for plan in range(state.plan.size):
-        path_row["unfunded_benefits"] += claims_left_unpaid(
-            parameters, state, seed, path, plan, period
-        )
+    """Test whether a pool closes, or, where it has, whether its wind-down is over.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed
+    rows : PERIOD_ROW[T, P]; the period's are changed where benefits could not be paid
+    when : seed, path, period
+    pool : int64
+    """
+    place, period = state.pool[pool], when[2]
+    # without money there is nothing to wind down with
+    broke = is_broke(parameters, state, pool)
+    if place["closure_period"] < 0:
+        cause = closure_cause(parameters, state, rows, when, pool)
+        if cause == OPEN:
+            return
+        place["closure_cause"] = cause
+        place["closure_period"] = period
+        place["winding"] = 0 if broke else parameters.pool[pool]["wind_down"]
+        frighten_others(parameters, state, pool)
+    else:
+        place["winding"] = 0 if broke else place["winding"] - 1
+    default_on_benefits(parameters, state, rows, pool, period)
+    if place["winding"] == 0:
+        place["ended"] = period
 
 
 @kernel
-def simulate_path(parameters: Parameters, seed: int, path: int, rows: Rows, path_row: Rows) -> None:
-    """Simulate one path of the pool.
+def write_closure(
+    parameters: Parameters,
+    state: State,
+    rows: Rows,
+    out: np.void,
+    when: tuple[int, int, int],
+    pool: int,
+) -> None:
+    """Record the end of a pool: who is left without cover, what is left unpaid or given back.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed: cash where contributions are given back
+    rows : PERIOD_ROW[T, P], the period's cash changed likewise
+    out : POOL_ROW, changed
+    when : seed, path, period
+    pool : int64
+    """
+    seed, path, period = when
+    place = state.pool[pool]
+    if place["closure_period"] == period:
+        out["closure_cause"] = place["closure_cause"]
+        out["closure_period"] = period
+        out["uncovered_members"] = place["members"]
+        returned = parameters.pool[pool]["returned_share"] * place["contributions"]
+        if not parameters.pool[pool]["parent"]:
+            returned = min(returned, max(0.0, place["cash"]))
+        place["cash"] -= returned
+        out["returned_contributions"] = returned
+    if place["winding"] == 0:
+        out["lost_deposits"] = deposits_lost(parameters, state, pool)
+        for plan in range(state.plan.size):
+            if parameters.plans[plan]["pool"] == pool:
+                out["unfunded_benefits"] += claims_left_unpaid(
+                    parameters, state, seed, path, plan, period
+                )
+    for plan in range(state.plan.size):
+        if parameters.plans[plan]["pool"] == pool:
+            rows[period, plan]["platform_cash"] = place["cash"]
+
+
+@kernel
+def end_period(
+    parameters: Parameters, state: State, rows: Rows, pool_rows: Rows, when: tuple[int, int, int]
+) -> None:
+    """Test the closure of every pool, and bring the rows of the pools up to date.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed
+    rows : PERIOD_ROW[T, P], filled up to the period
+    pool_rows : POOL_ROW[Q], changed
+    when : seed, path, period
+    """
+    for pool in range(state.pool.size):
+        if state.pool[pool]["closed"]:
+            continue
+        try_closure(parameters, state, rows, when, pool)
+        out = pool_rows[pool]
+        if state.pool[pool]["closure_period"] >= 0:
+            write_closure(parameters, state, rows, out, when, pool)
+        add_period(parameters, state, rows, out, pool, when[2])
+
+
+@kernel
+def sum_up(pool_rows: Rows, path_row: np.void) -> None:
+    """Fill in of the path's row what is known once its pools have ended.
+
+    Closure is that of the pool that closed last, if every pool closed.
+
+    Parameters
+    ----------
+    pool_rows : POOL_ROW[Q]
+    path_row : PATH_ROW, changed
+    """
+    last = NOBODY
+    everywhere = True
+    path_row["unfunded_benefits"] = 0.0
+    for pool in range(pool_rows.size):
+        row = pool_rows[pool]
+        everywhere = everywhere and row["closure_period"] >= 0
+        if row["closure_period"] > pool_rows[last]["closure_period"]:
+            last = pool
+        path_row["unfunded_benefits"] += row["unfunded_benefits"]
+        path_row["uncovered_members"] += row["uncovered_members"]
+        path_row["lost_deposits"] += row["lost_deposits"]
+        path_row["returned_contributions"] += row["returned_contributions"]
+    path_row["closure_period"] = -1
+    if everywhere:
+        path_row["closure_cause"] = pool_rows[last]["closure_cause"]
+        path_row["closure_period"] = pool_rows[last]["closure_period"]
+
+
+@kernel
+def simulate_path(parameters: Parameters, seed: int, path: int, outcome: Outcome) -> None:
+    """Simulate one path of the market.
 
     Parameters
     ----------
     parameters : Parameters
     seed : uint64
     path : int64, 0..2**32 - 1
-    rows : PERIOD_ROW[T, P], zeros; filled up to the period in which the pool closes
-    path_row : PATH_ROW[1], zeros; filled, closure_period -1 while the pool is open
+    outcome : Outcome, zeros; filled, closure_period -1 while open
     """
+    rows, path_row, pool_rows, cell_rows = outcome
     state = new_state(parameters)
-    summary = path_row[0]
-    summary["closure_period"] = -1
+    for pool in range(pool_rows.size):
+        pool_rows[pool]["closure_period"] = -1
     for period in range(parameters.periods.size):
         simulate_period(parameters, state, rows, seed, path, period)
-        add_to_path(state, rows, summary, period)
-        cause = closure_cause(parameters, state, seed, path, period)
-        if cause != OPEN:
-            state.pool[0]["closure_cause"] = cause
-            close(parameters, state, summary, seed, path, period)
+        end_period(parameters, state, rows, pool_rows, (seed, path, period))
+        add_period(parameters, state, rows, path_row[0], -1, period)
+        if close_ended(state) == 0:
             break
+    sum_up(pool_rows, path_row[0])
+    for plan in range(cell_rows.shape[0]):
+        for group in range(cell_rows.shape[1]):
+            cell_rows[plan, group] = state.cells[plan, group]
+
+
+@inlined_kernel
+def close_ended(state: State) -> int:
+    """Mark the pools that have ended in this period, and count those that have not (int64)."""
+    running = 0
+    for pool in range(state.pool.size):
+        place = state.pool[pool]
+        if place["closure_period"] >= 0 and place["winding"] == 0:
+            place["closed"] = True
+        if not place["closed"]:
+            running += 1
+    return running

@@ -43,6 +43,10 @@ class Purpose(IntEnum):
     CLOSURE = 15
     CHANNEL = 16
     OWN_LAPSE_CAUSE = 17
+    SHOCK = 18
+    POOL = 19
+    MIGRATION = 20
+    TOP_UP = 21
 
 
 class Stream(NamedTuple):
@@ -402,6 +406,23 @@ def poisson(stream: Stream, cell: int, mean: float) -> int:
         u, _ = uniforms(stream, cell, 0)
         return poisson_by_inversion(u, mean)
     return poisson_by_rejection(stream, cell, mean)
+
+
+@kernel
+def normal(stream: Stream, cell: int) -> float:
+    """Draw a standard normal number (Box and Muller 1958).
+
+    Parameters
+    ----------
+    stream : Stream
+    cell : int64, 0..2**28 - 1
+
+    Returns
+    -------
+    float64
+    """
+    radius, angle = uniforms(stream, cell, 0)
+    return math.sqrt(-2.0 * math.log(radius)) * math.cos(2.0 * math.pi * angle)
 
 
 @kernel

@@ -9,8 +9,9 @@
 * codes (rules, causes): int64, the type that Numba gives a Python int.
 
 The structured rows are what a path leaves behind: `PERIOD_ROW` one settlement of one plan,
-`PATH_ROW` one path; their field names are the column names of the result tables (MODEL section
-12). `PLAN_STATE` and `POOL_STATE` hold the public state: what every member could read in the news.
+`CELL_ROW` what one group of one plan paid and received over the path, `POOL_ROW` one pool of the
+market, `PATH_ROW` the path; their field names are the column names of the result tables (MODEL
+section 12). `*_STATE` hold the public state: what every member could read in the news.
 """
 
 import numpy as np
@@ -36,6 +37,7 @@ LAPSE_CAUSES = (
     "claimed",
     "rejected",
     "arrears",
+    "balance_exhausted",
 )
 
 PERIOD_ROW = np.dtype(
@@ -60,58 +62,122 @@ PERIOD_ROW = np.dtype(
         ("outstanding", MONEY),
         ("written_off", MONEY),
         ("subsidy", MONEY),
+        ("free_bills", MONEY),
+        ("defaulted", MONEY),
         ("carried", MONEY),
+        ("credited", MONEY),
+        ("to_reserve", MONEY),
+        ("reserve", MONEY),
+        ("paid_in", MONEY),
+        ("paid_back", MONEY),
+        ("balances", MONEY),
+        ("interest", MONEY),
+        ("cross_selling", MONEY),
+        ("acquisition", MONEY),
+        ("red_packets", MONEY),
+        ("investigation", MONEY),
+        ("operating", MONEY),
         ("share", MONEY),
         ("expectation", MONEY),
+        ("expected_cost", MONEY),
+        ("price_slope", RATE),
         ("news", RATE),
+        ("shock", RATE),
         ("platform_cash", MONEY),
     ]
 )
 
-PATH_ROW = np.dtype(
+CELL_ROW = np.dtype(
     [
-        ("periods_run", COUNT),
-        ("closure_cause", CODE),
-        ("closure_period", COUNT),
-        ("peak_members", COUNT),
-        ("peak_period", COUNT),
-        ("members_end", COUNT),
-        ("share_max", MONEY),
-        ("share_total", MONEY),
+        ("exposure", COUNT),
         ("cases", COUNT),
-        ("benefits", MONEY),
-        ("unfunded_benefits", MONEY),
-        ("platform_cash_end", MONEY),
-        ("uncovered_members", COUNT),
+        ("paid", MONEY),
+        ("received", MONEY),
+        ("expected", MONEY),
     ]
 )
+
+END_OF_POOL = [
+    ("periods_run", COUNT),
+    ("closure_cause", CODE),
+    ("closure_period", COUNT),
+    ("peak_members", COUNT),
+    ("peak_period", COUNT),
+    ("members_end", COUNT),
+    ("share_max", MONEY),
+    ("share_total", MONEY),
+    ("cases", COUNT),
+    ("benefits", MONEY),
+    ("unfunded_benefits", MONEY),
+    ("platform_cash_end", MONEY),
+    ("platform_cash_min", MONEY),
+    ("price_slope_max", RATE),
+    ("uncovered_members", COUNT),
+    ("lost_deposits", MONEY),
+    ("returned_contributions", MONEY),
+]
+POOL_ROW = np.dtype(END_OF_POOL)
+PATH_ROW = np.dtype(END_OF_POOL)
 
 PLAN_STATE = np.dtype(
     [
         ("share", MONEY),  # of this period's settlement
         ("share_before", MONEY),  # of the settlement before it
+        ("smoothed", MONEY),  # what the smoothing reserve charged a member last
+        ("billed_before", np.bool_),  # whether anybody has been billed yet
         ("carried", MONEY),  # deficit (or, negative, surplus) that the next bill takes up
+        ("reserve", MONEY),  # members' money that the plan holds
+        ("balances", MONEY),  # members' prepaid balances, all together
         ("outstanding", MONEY),  # bills not collected and not yet written off
         ("collected", MONEY),  # this period
         ("written_off", MONEY),  # this period, to be borne by somebody
+        ("gives", RATE),  # 1 where this period's first bills are paid by the platform, else 0
+        ("paid_in", MONEY),  # this period, into balances
+        ("drawn", MONEY),  # this period, from balances
+        ("interest", MONEY),  # this period, on reserve and balances
+        ("acquisition", MONEY),  # this period's cost of those who joined
+        ("red_packets", MONEY),  # this period's presents to those who joined
+        ("joined", COUNT),  # this period, from the market
+        ("moved_in", COUNT),  # this period, from another plan
         ("periods_above_limit", COUNT),  # in succession
+    ]
+)
+
+STAGE_STATE = np.dtype(
+    [
+        ("wear", RATE),  # mean of exp(-d/tau), d the time past waiting
+        ("unbilled", RATE),  # share that has had no non-trivial bill
+        ("free", RATE),  # share whose first bill the platform will pay
+        ("loyalty", RATE),  # mean of exp(-l d), d the time since joining
+    ]
+)
+
+MARKET_STATE = np.dtype(
+    [
+        ("market_left", COUNT),  # people who never joined
+        ("deviate", RATE),  # of the common shock, standard normal
+        ("shock", RATE),  # Z, mean 1
     ]
 )
 
 POOL_STATE = np.dtype(
     [
-        ("market_left", COUNT),  # people who never joined
         ("members", COUNT),  # over all plans, after the latest step
         ("share_year", MONEY),  # last annualised share of the pool
         ("news", RATE),
         ("cash", MONEY),
+        ("contributions", MONEY),  # collected from members so far
         ("closure_cause", CODE),
+        ("closure_period", COUNT),
+        ("winding", COUNT),  # periods of wind-down left
+        ("closed", np.bool_),  # whether it has ended altogether
+        ("ended", COUNT),  # its last period
     ]
 )
 
 # What a path depends on, by what it is a property of; see `kernels.parameters`.
 
-POOL_PARAMETERS = np.dtype(
+MARKET_PARAMETERS = np.dtype(
     [
         ("periods_per_year", COUNT),  # P
         ("market", COUNT),  # M, persons
@@ -120,17 +186,30 @@ POOL_PARAMETERS = np.dtype(
         ("bands", COUNT),  # stages of tenure past the waiting period
         ("band_periods", COUNT),  # width of such a stage
         ("selection_decay", RATE),  # factor a period by which selection wears off
+        # section 3
+        ("selection_start", RATE),  # s0
+        ("dispute", RATE),  # delta, probability
+        ("shock_volatility", RATE),  # sd of log Z
+        ("shock_persistence", RATE),  # of log Z, per period
+        # section 6
+        ("shock_cap", RATE),  # g_max
+        ("dead_zone", RATE),  # gap and growth below which nobody moves
+        ("attention_slope", RATE),  # alpha
+        ("loyalty_decay", RATE),  # exp(-l/P), factor a period
+        ("mortal", np.bool_),  # whether members die
+        ("selective", np.bool_),  # whether intensities of lapse differ by health
+        # section 8
+        ("closure_jump", RATE),  # news that the closure of a peer is
+    ]
+)
+
+POOL_PARAMETERS = np.dtype(
+    [
         # section 2
         ("price_sensitivity", RATE),  # eta
         ("news_sensitivity", RATE),  # nu
         ("max_growth", RATE),  # per period, inf for none
         ("max_joins", COUNT),  # persons a period
-        # section 3
-        ("selection_start", RATE),  # s0
-        ("dispute", RATE),  # delta, probability
-        # section 6
-        ("shock_cap", RATE),  # g_max
-        ("mortal", np.bool_),  # whether members die
         # section 7
         ("news_persistence", RATE),  # rho_n
         ("news_size", RATE),
@@ -140,20 +219,38 @@ POOL_PARAMETERS = np.dtype(
         ("news_per_market_share", RATE),
         ("news_echo", RATE),
         # section 8
+        ("funding", MONEY),  # cash at the start
+        ("parent", np.bool_),  # whether somebody covers cash below zero
+        ("sales_year", RATE),  # sales per member-year times commission, yuan
+        ("cannibalisation", RATE),  # share of members who buy nothing because they have this
+        ("interest", RATE),  # per period
+        ("keeps_interest", np.bool_),
+        ("custody_from_platform", np.bool_),  # whether the platform pays the custodian
+        ("funds_in_custody", np.bool_),  # whether members' money survives the platform
+        ("investigation", MONEY),  # yuan a claim
+        ("operating", MONEY),  # yuan a period
+        ("operating_member", MONEY),  # yuan a member and period
         ("floor_members", COUNT),  # persons
         ("floor_from", COUNT),  # period
         ("share_limit", MONEY),  # yuan, inf for none
         ("share_limit_periods", COUNT),
+        ("profit_deadline", COUNT),  # period from which a year without profit closes
+        ("wind_down", COUNT),  # periods
+        ("platform_winds_down", np.bool_),  # whether the platform pays for it
+        ("returned_share", RATE),  # of contributions, paid back at the closure
     ]
 )
 
 PLAN_PARAMETERS = np.dtype(
     [
+        ("pool", CODE),
         ("wait", COUNT),  # periods
         ("last_band", COUNT),  # age band of max_age
         ("successor", CODE),  # plan that takes over, or -1
         ("benefit_limit", MONEY),  # yuan per payer and case, inf for none
         ("rule", CODE),
+        ("inner_rule", CODE),  # inside the bands of the rule pooled_bands
+        ("quota", RATE),  # z, part of its cost that a band cedes to all
         ("rounding", CODE),
         ("excess_to", CODE),
         ("uncollected_to", CODE),
@@ -164,6 +261,15 @@ PLAN_PARAMETERS = np.dtype(
         ("cap_year", MONEY),  # yuan, inf for none
         ("waiting_members_pay", np.bool_),
         ("claimants_pay", np.bool_),
+        ("first_bill_free", np.bool_),
+        ("smooths", np.bool_),  # whether there is a smoothing reserve
+        ("smoothing", RATE),  # phi
+        ("loading", MONEY),  # yuan a payer and period
+        ("reserve", MONEY),  # yuan, at the start
+        ("premium", MONEY),  # fixed price, yuan a payer and period; negative for none
+        ("deposit", MONEY),  # yuan, of a prepaid balance; negative for none
+        ("low_balance", MONEY),  # yuan
+        ("top_up", RATE),  # u, probability
         ("trivial_share", MONEY),  # yuan
         ("advertised_share", MONEY),  # yuan
     ]
@@ -179,6 +285,7 @@ GROUP_PARAMETERS = np.dtype(
         ("acceptance", RATE),  # alpha_h, probability
         ("leaves_on_rejection", np.bool_),
         ("mortality", RATE),  # intensity of death, per period
+        ("lapse_ratio", RATE),  # intensities of lapse relative to the motive's
     ]
 )
 
@@ -186,6 +293,15 @@ CHANNEL_PARAMETERS = np.dtype(
     [
         ("plan", CODE),
         ("word_of_mouth", RATE),  # q_j, per period
+        ("acquisition", MONEY),  # yuan a sign-up
+        ("red_packet", MONEY),  # yuan a sign-up
+    ]
+)
+
+MOTIVE_PARAMETERS = np.dtype(
+    [
+        ("education", RATE),  # e, share of the gap learnt in a period
+        ("attention", RATE),  # a, probability that a member reconsiders without cause
     ]
 )
 
@@ -193,6 +309,12 @@ PERIOD_PARAMETERS = np.dtype(
     [
         ("competitor", RATE),  # pull
         ("announcement", RATE),  # 1 where a regulator speaks, else 0
+        ("trend", RATE),  # (1 + trend)^(t/P)
+    ]
+)
+
+POOL_PERIOD_PARAMETERS = np.dtype(
+    [
         ("outside_news", RATE),  # dated jumps
         ("closure_hazard", RATE),  # intensity of an order to close, per period
     ]

@@ -3,13 +3,19 @@
 Causes compete: their intensities add up to L, a member leaves with probability 1 - exp(-L), and
 given that he leaves, the cause is i with probability L_i / L. Only who is billed reacts to bills.
 
+Bills are debited unread: a member reconsiders with probability A = a + (1 - a)(1 - exp(-alpha (jump
++ news))), and only then the causes that stand in a bill act on him. Intensities fall with loyalty,
+exp(-l years of tenure), and may differ by health; gaps and growth in the dead zone move nobody.
+
 Law: lapses = sum over causes; no cause without intensity takes anybody.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
+from kernels.claims import expected_benefit
 from kernels.compiling import inlined_kernel, kernel
 from kernels.draws import Purpose, Stream, multinomial, stream
 from kernels.parameters import Float64, Int64, Parameters
@@ -31,46 +37,75 @@ from kernels.state import (
     leave,
 )
 
+# Kinds of causes that are told apart cell by cell where members differ; see `kind_of`.
+KINDS = 5
+REST = KINDS - 1  # the kind of most causes
 # Causes that compete here are the first nine; the others are decided in their own steps.
 COMPETING = DIED + 1
 
 
 @inlined_kernel
-def bill_gap(share: float, expectation: float, shock_cap: float) -> float:
+def bill_gap(share: float, expectation: float, market: np.void) -> float:
     """Compute by how much a bill exceeds what was expected, relative to it.
 
     Parameters
     ----------
     share, expectation : float64, yuan, >= 0
-    shock_cap : float64, the largest gap that members react to
+    market : MARKET_PARAMETERS; the largest gap that members react to, and the dead zone
 
     Returns
     -------
-    float64, 0..shock_cap
+    float64, 0..shock_cap, zero in the dead zone
     """
-    if share <= expectation:
+    if share - expectation <= market["dead_zone"] * expectation:
         return 0.0
-    if share - expectation >= shock_cap * expectation:
-        return shock_cap
+    if share - expectation >= market["shock_cap"] * expectation:
+        return market["shock_cap"]
     return (share - expectation) / expectation
 
 
 @inlined_kernel
-def log_growth(share: float, share_before: float, shock_cap: float) -> float:
+def log_growth(share: float, share_before: float, market: np.void) -> float:
     """Compute the growth of the log share, zero where it fell or there was none before.
 
     Parameters
     ----------
     share, share_before : float64, yuan, >= 0
-    shock_cap : float64, the largest growth that members react to
+    market : MARKET_PARAMETERS; the largest growth that members react to, and the dead zone
 
     Returns
     -------
-    float64, 0..shock_cap
+    float64, 0..shock_cap, zero in the dead zone
     """
     if share_before <= 0.0 or share <= share_before:
         return 0.0
-    return min(math.log(share / share_before), shock_cap)
+    growth = math.log(share / share_before)
+    if growth <= market["dead_zone"]:
+        return 0.0
+    return min(growth, market["shock_cap"])
+
+
+@inlined_kernel
+def attention(parameters: Parameters, state: State, plan: int, motive: int) -> float:
+    """Compute the probability that a member reconsiders, so that what a bill says can move him.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, read
+    plan, motive : int64
+
+    Returns
+    -------
+    float64, 0..1
+    """
+    own = parameters.motives[motive]["attention"]
+    market, money = parameters.market[0], state.plan[plan]
+    jump = 0.0
+    if money["share_before"] > 0.0:
+        jump = max(0.0, money["share"] / money["share_before"] - 1.0)
+    alarm = min(jump, market["shock_cap"]) + state.pool[parameters.plans[plan]["pool"]]["news"]
+    return own - (1.0 - own) * math.expm1(-market["attention_slope"] * alarm)
 
 
 @inlined_kernel
@@ -95,10 +130,10 @@ def set_intensities(
     intensity : float64[9], filled, per period
     """
     factor = parameters.lapse[motive]
-    pool, now = parameters.pool[0], parameters.periods[period]
+    market, now = parameters.market[0], parameters.periods[period]
     share = state.plan[plan]["share"]
-    gap = bill_gap(share, state.expectation[plan, motive], pool["shock_cap"])
-    growth = log_growth(share, state.plan[plan]["share_before"], pool["shock_cap"])
+    gap = bill_gap(share, state.expectation[plan, motive], market)
+    growth = log_growth(share, state.plan[plan]["share_before"], market)
     intensity[BASE] = factor[BASE]
     intensity[FIRST_BILL] = (
         factor[FIRST_BILL] if share > parameters.plans[plan]["trivial_share"] else 0.0
@@ -106,7 +141,7 @@ def set_intensities(
     intensity[BILL_SHOCK] = factor[BILL_SHOCK] * gap
     intensity[GROWTH] = factor[GROWTH] * growth
     intensity[BURDEN] = 0.0
-    intensity[NEWS] = factor[NEWS] * state.pool[0]["news"]
+    intensity[NEWS] = factor[NEWS] * state.pool[parameters.plans[plan]["pool"]]["news"]
     intensity[COMPETITOR] = factor[COMPETITOR] * now["competitor"]
     intensity[REGULATION] = factor[REGULATION] * now["announcement"]
     intensity[DIED] = 0.0
@@ -127,38 +162,129 @@ def forget_bills(intensity: Float64) -> None:
         intensity[motive, BURDEN] = 0.0
 
 
-@kernel
-def leaving_probability(intensity: Float64, unbilled: float, mix: Float64) -> float:
-    """Compute the probability of leaving, and of each cause given that one leaves.
+class Reaction(NamedTuple):
+    """How members of one cell react to their intensities, each field a float64 number.
 
-    The intensity of a first bill acts on the unbilled part of the members only.
+    unbilled : 0..1, share who have their first non-trivial bill before them
+    attention : 0..1, probability of reconsidering
+    ratio : >= 0, intensities relative to the motive's (loyalty, health); deaths apart
+    """
+
+    unbilled: float
+    attention: float
+    ratio: float
+
+
+@inlined_kernel
+def leaving_rate(intensity: float) -> float:
+    """Compute (1 - exp(-L)) / L, the probability of leaving per unit of intensity."""
+    return -math.expm1(-intensity) / intensity if intensity > 0.0 else 1.0
+
+
+class Leaving(NamedTuple):
+    """How members of one cell leave, each field a float64 number.
+
+    probability : 0..1
+    any_rate : probability per unit of the causes that act on everybody
+    alert_rate : probability per unit of the causes of a bill
+    first : 0..1, probability of leaving because of a first bill
+    """
+
+    probability: float
+    any_rate: float
+    alert_rate: float
+    first: float
+
+
+@kernel
+def leave_by(quiet: float, alert: float, first: float, reaction: Reaction) -> Leaving:
+    """Compute the probability of leaving, and how it falls to kinds of causes.
+
+    Members are of three kinds: who does not reconsider, on whom the causes of a bill do not act;
+    who does; and who does and has his first bill before him.
+
+    Parameters
+    ----------
+    quiet, alert, first : float64, intensity per period of the causes that act on everybody, of the
+        causes of a bill, and of a first bill, as they are for the cell
+    reaction : Reaction
+
+    Returns
+    -------
+    Leaving
+    """
+    unbilled, attentive, _ = reaction
+    # this is computed for every cell where members differ, so nothing is that has no weight
+    billed_rate = leaving_rate(quiet + alert)
+    first_rate = billed_rate
+    if unbilled > 0.0 and first > 0.0:
+        first_rate = leaving_rate(quiet + alert + first)
+    alert_rate = attentive * (billed_rate + unbilled * (first_rate - billed_rate))
+    any_rate = alert_rate
+    if attentive < 1.0:
+        any_rate += (1.0 - attentive) * leaving_rate(quiet)
+    new = attentive * unbilled * first_rate * first
+    leaving = min(1.0, any_rate * quiet + alert_rate * alert + new)  # rounding can pass 1
+    return Leaving(leaving, any_rate, alert_rate, new)
+
+
+@inlined_kernel
+def quiet_intensity(intensity: Float64) -> float:
+    """Sum the causes that act on everybody, deaths apart; float64[9] per period."""
+    return intensity[BASE] + intensity[NEWS] + intensity[COMPETITOR] + intensity[REGULATION]
+
+
+@kernel
+def leaving_probability(intensity: Float64, reaction: Reaction, mix: Float64) -> float:
+    """Compute the probability of leaving, and of each cause given that one leaves.
 
     Parameters
     ----------
     intensity : float64[9], per period
-    unbilled : float64, 0..1
+    reaction : Reaction
     mix : float64[9], filled, sums to 1 where the result is positive
 
     Returns
     -------
     float64, 0..1
     """
-    common = 0.0
-    for cause in range(COMPETING):
-        if cause != FIRST_BILL:
-            common += intensity[cause]
-    first = common + intensity[FIRST_BILL]
-    # leaving per unit of intensity, among those billed before and those billed first
-    before_rate = -math.expm1(-common) / common if common > 0.0 else 1.0
-    first_rate = -math.expm1(-first) / first if first > 0.0 else 1.0
-    rate = before_rate + unbilled * (first_rate - before_rate)
-    new = unbilled * first_rate * intensity[FIRST_BILL]
-    leaving = min(1.0, rate * common + new)  # rounding can pass 1
-    if leaving > 0.0:
-        for cause in range(COMPETING):
-            mix[cause] = rate * intensity[cause] / leaving
-        mix[FIRST_BILL] = new / leaving
-    return leaving
+    ratio = reaction.ratio
+    quiet = intensity[DIED] + ratio * quiet_intensity(intensity)
+    alert = ratio * (intensity[BILL_SHOCK] + intensity[GROWTH] + intensity[BURDEN])
+    leaving = leave_by(quiet, alert, ratio * intensity[FIRST_BILL], reaction)
+    if leaving.probability > 0.0:
+        for cause in range(DIED):
+            rate = leaving.alert_rate if is_of_a_bill(cause) else leaving.any_rate
+            mix[cause] = rate * ratio * intensity[cause] / leaving.probability
+        mix[FIRST_BILL] = leaving.first / leaving.probability
+        mix[DIED] = leaving.any_rate * intensity[DIED] / leaving.probability
+    return leaving.probability
+
+
+@kernel
+def is_of_a_bill(cause: int) -> bool:
+    """Tell whether a cause stands in every bill, so that only who reads his bills feels it."""
+    return BILL_SHOCK <= cause <= BURDEN
+
+
+@inlined_kernel
+def reaction_of(
+    parameters: Parameters, state: State, attentive: float, cell: tuple[int, int, int]
+) -> Reaction:
+    """Say how the members of a cell react.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, read
+    attentive : float64, probability of reconsidering
+    cell : plan, stage, group
+    """
+    plan, stage, group = cell
+    known = state.stage[plan, stage]
+    ratio = known["loyalty"] * parameters.groups[group]["lapse_ratio"]
+    # whose first bill the platform has paid has it still before him
+    return Reaction(known["unbilled"] - known["free"], attentive, ratio)
 
 
 @kernel
@@ -183,32 +309,38 @@ def lapse_members(
     first_billed = 0 if settings["waiting_members_pay"] else wait
     place = stream(seed, path, Purpose.LAPSE, period)
     split = stream(seed, path, Purpose.LAPSE_CAUSE, period)
-    intensity = np.zeros((state.members.shape[3], COMPETING), np.float64)
-    for motive in range(intensity.shape[0]):
+    motives = state.members.shape[3]
+    intensity = np.zeros((motives, COMPETING), np.float64)
+    attentive = np.zeros(motives, np.float64)
+    for motive in range(motives):
         set_intensities(parameters, state, plan, motive, period, intensity[motive])
+        attentive[motive] = attention(parameters, state, plan, motive)
     # billed stages first: forgetting the bills cannot be undone
-    for stage in range(wait + parameters.pool[0]["bands"] - 1, -1, -1):
+    for stage in range(wait + parameters.market[0]["bands"] - 1, -1, -1):
         if stage < first_billed:
             forget_bills(intensity)
-        billed = stage >= first_billed
-        if parameters.pool[0]["mortal"] or charges_differ(state.charge[plan, stage]):
+        model = model_group(state.charge[plan, stage], state.payers[plan, stage])
+        market = parameters.market[0]
+        if market["mortal"] or market["selective"] or model < 0:
             own = stream(seed, path, Purpose.OWN_LAPSE_CAUSE, period)
-            lapse_by_cell(parameters, state, (place, own, split), plan, stage, intensity)
+            lapse_by_cell(parameters, state, (place, own, split), plan, stage, intensity, attentive)
         else:
-            lapse_together(parameters, state, place, split, plan, stage, intensity)
-        if billed and state.plan[plan]["share"] > settings["trivial_share"]:
-            state.unbilled[plan, stage] = 0.0
+            lapse_together(
+                parameters, state, (place, split), (plan, stage, model), intensity, attentive
+            )
+        if stage >= first_billed and state.plan[plan]["share"] > settings["trivial_share"]:
+            state.stage[plan, stage]["unbilled"] = state.stage[plan, stage]["free"]
+            state.stage[plan, stage]["free"] = 0.0
 
 
 @inlined_kernel
 def lapse_together(
     parameters: Parameters,
     state: State,
-    place: Stream,
-    split: Stream,
-    plan: int,
-    stage: int,
+    streams: tuple[Stream, Stream],
+    where: tuple[int, int, int],
     intensity: Float64,
+    attentive: Float64,
 ) -> None:
     """Draw the lapses of a stage in which members of one motive have the same intensities.
 
@@ -219,19 +351,21 @@ def lapse_together(
     ----------
     parameters : Parameters
     state : State, changed
-    place, split : Stream of lapses, of their causes
-    plan, stage : int64
+    streams : Stream of lapses, of their causes
+    where : plan, stage, and a group that stands for all
     intensity : float64[C, 9], per period
+    attentive : float64[C], probability of reconsidering
     """
+    place, split = streams
+    plan, stage, model = where
     _, _, arrears, motives, groups = state.members.shape
     wait = parameters.plans[plan]["wait"]
     mix = np.zeros((motives, COMPETING), np.float64)
     gone = np.zeros(motives, np.int64)
-    unbilled = state.unbilled[plan, stage]
     for motive in range(motives):
-        # charged alike, so the burden of the first group is that of all
-        set_own_intensities(parameters, state, plan, stage, motive, 0, intensity)
-        state.chance[motive, :] = leaving_probability(intensity[motive], unbilled, mix[motive])
+        set_own_intensities(parameters, state, plan, stage, motive, model, intensity)
+        reaction = reaction_of(parameters, state, attentive[motive], where)
+        state.chance[motive, :] = leaving_probability(intensity[motive], reaction, mix[motive])
     # the last block is that of no arrears, where causes are drawn for all
     block = NOBODY
     for late in range(arrears - 1, -1, -1):
@@ -243,17 +377,30 @@ def lapse_together(
             for group in range(groups):
                 gone[motive] += state.drawn[motive, group]
     for motive in range(motives):
-        where = cell_address(block, motive, NOBODY)
-        name_causes(state.left[plan], split, where, gone[motive], mix[motive])
+        address = cell_address(block, motive, NOBODY)
+        name_causes(state.left[plan], split, address, gone[motive], mix[motive])
 
 
-@inlined_kernel
-def charges_differ(charge: Float64) -> bool:
-    """Tell whether the charges of a stage, float64[G], yuan a member, are not all the same."""
-    for group in range(1, charge.size):
-        if charge[group] != charge[0]:
-            return True
-    return False
+@kernel
+def model_group(charge: Float64, payers: Int64) -> int:
+    """Find a group whose charge is that of all who are billed in a stage.
+
+    Parameters
+    ----------
+    charge : float64[G], yuan a member
+    payers : int64[G], persons
+
+    Returns
+    -------
+    int64, the group; -1 where charges differ
+    """
+    model = -1
+    for group in range(charge.size):
+        if payers[group] > 0:
+            if model >= 0 and charge[group] != charge[model]:
+                return -1
+            model = group if model < 0 else model
+    return max(model, 0)
 
 
 @inlined_kernel
@@ -264,104 +411,178 @@ def lapse_by_cell(
     plan: int,
     stage: int,
     intensity: Float64,
+    attentive: Float64,
 ) -> None:
-    """Draw the lapses of a stage in which members differ in charge or mortality.
+    """Draw the lapses of a stage in which members differ in charge, health or mortality.
 
-    Burden, death and a first bill weigh differently from cell to cell, so that these causes are
-    drawn cell by cell; among the others a cause does not depend on the cell.
+    Deaths weigh differently from cell to cell, and are drawn cell by cell; so are whatever other
+    kinds of causes do, see `kind_of`. Which cause of its kind it was depends on the motive alone.
 
     Parameters
     ----------
     parameters : Parameters
     state : State, changed
-    streams : Stream of lapses, of causes drawn cell by cell, of causes drawn together
+    streams : Stream of lapses, of kinds drawn cell by cell, of causes drawn together
     plan, stage : int64
     intensity : float64[C, 9], per period; burden and deaths are set here
+    attentive : float64[C], probability of reconsidering
     """
     place, own, split = streams
-    _, _, arrears, motives, groups = state.members.shape
+    _, _, arrears, motives, _ = state.members.shape
     wait = parameters.plans[plan]["wait"]
-    mix = np.zeros((motives, groups, COMPETING), np.float64)
+    mix = np.zeros((motives, parameters.groups.size, KINDS), np.float64)
+    same = model_group(state.charge[plan, stage], state.payers[plan, stage]) >= 0
     for motive in range(motives):
-        for group in range(groups):
-            set_own_intensities(parameters, state, plan, stage, motive, group, intensity)
-            state.chance[motive, group] = leaving_probability(
-                intensity[motive], state.unbilled[plan, stage], mix[motive, group]
-            )
-    others = np.zeros(motives, np.int64)
+        set_kinds(parameters, state, (plan, stage, motive), intensity, attentive, same, mix)
+    by_kind = np.zeros((motives, KINDS), np.int64)
     block = NOBODY
     for late in range(arrears - 1, -1, -1):
         block = block_address(plan, stage, late, wait)
         members = state.members[plan, stage, late]
         if draw_cells(place, block, parameters.groups, members, state.chance, state.drawn) > 0:
             leave(state, plan, stage, late)
-            name_own_causes(parameters, state, own, block, plan, mix, others)
+            name_kinds(parameters, state, own, block, mix, by_kind)
+    causes = np.zeros(COMPETING, np.float64)
     for motive in range(motives):
-        keep_common(intensity[motive], mix[motive, 0])
         where = cell_address(block, motive, NOBODY)
-        name_causes(state.left[plan], split, where, others[motive], mix[motive, 0])
+        reaction = reaction_of(parameters, state, attentive[motive], (plan, stage, 0))
+        for kind in range(KINDS):
+            keep_kind(intensity[motive], reaction, same, kind, causes)
+            name_causes(state.left[plan], split, where | kind, by_kind[motive, kind], causes)
 
 
 @inlined_kernel
-def name_own_causes(
+def set_kinds(
     parameters: Parameters,
     state: State,
-    own: Stream,
-    block: int,
-    plan: int,
+    where: tuple[int, int, int],
+    intensity: Float64,
+    attentive: Float64,
+    same: bool,
     mix: Float64,
-    others: Int64,
 ) -> None:
-    """Draw who of a block's lapses left for a cause that weighs differently from cell to cell.
+    """Fill in how likely members of each group of a motive leave, and for what kind of cause.
 
     Parameters
     ----------
     parameters : Parameters
-    state : State, changed: lapses by cause; `drawn` says who left
-    own : Stream of these causes
-    block : a `block_address`
-    plan : int64
-    mix : float64[C, G, 9], probability of each cause, sums to 1
-    others : int64[C], persons, increased by those who left for another cause
+    state : State, `chance` changed
+    where : plan, stage, motive
+    intensity : float64[C, 9], per period; burden and deaths are set here
+    attentive : float64[C], probability of reconsidering
+    same : bool, whether all members of the stage are charged alike
+    mix : float64[C, G, KINDS], filled, sums to 1 over the kinds where anybody leaves
     """
-    chance = np.zeros(4, np.float64)
-    by_cause = np.zeros(4, np.int64)
+    plan, stage, motive = where
+    own = intensity[motive]
+    quiet = quiet_intensity(own)
+    bill = own[BILL_SHOCK] + own[GROWTH]
+    common = reaction_of(parameters, state, attentive[motive], (plan, stage, 0))
+    burden_kind = kind_of(BURDEN, common, same)
+    first_kind = kind_of(FIRST_BILL, common, same)
+    bill_kind = kind_of(GROWTH, common, same)
+    for group in range(parameters.groups.size):
+        set_own_intensities(parameters, state, plan, stage, motive, group, intensity)
+        reaction = reaction_of(parameters, state, attentive[motive], (plan, stage, group))
+        ratio = reaction.ratio
+        leaving = leave_by(
+            own[DIED] + ratio * quiet,
+            ratio * (bill + own[BURDEN]),
+            ratio * own[FIRST_BILL],
+            reaction,
+        )
+        state.chance[motive, group] = leaving.probability
+        kinds = mix[motive, group]
+        if leaving.probability > 0.0:
+            scale = ratio / leaving.probability
+            kinds[0] = leaving.any_rate * own[DIED] / leaving.probability
+            kinds[REST] = leaving.any_rate * quiet * scale
+            kinds[bill_kind] += leaving.alert_rate * bill * scale
+            kinds[burden_kind] += leaving.alert_rate * own[BURDEN] * scale
+            kinds[first_kind] += leaving.first / leaving.probability
+
+
+@kernel
+def kind_of(cause: int, reaction: Reaction, same_burden: bool) -> int:
+    """Sort a cause with those that it stands to in the same ratio in all cells of a motive.
+
+    Who always reconsiders feels all causes alike, and so does a stage in which everybody, or
+    nobody, has his first bill: then they are of one kind. Otherwise how much a kind weighs against
+    another depends on a cell's whole intensity.
+
+    Parameters
+    ----------
+    cause : int64
+    reaction : Reaction, of any cell of the motive
+    same_burden : bool, whether all are charged alike
+
+    Returns
+    -------
+    int64, below `KINDS`
+    """
+    if cause == DIED:
+        return 0
+    if cause == BURDEN and not same_burden:
+        return 1
+    if cause == FIRST_BILL and 0.0 < reaction.unbilled < 1.0:
+        return 2
+    if (cause == FIRST_BILL or is_of_a_bill(cause)) and reaction.attention < 1.0:
+        return 3
+    return REST
+
+
+@inlined_kernel
+def name_kinds(
+    parameters: Parameters,
+    state: State,
+    own: Stream,
+    block: int,
+    mix: Float64,
+    by_kind: Int64,
+) -> None:
+    """Draw for what kind of cause those of a block left who did.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, read; `drawn` says who left
+    own : Stream of kinds
+    block : a `block_address`
+    mix : float64[C, G, KINDS], probability of each kind, sums to 1
+    by_kind : int64[C, KINDS], persons, increased
+    """
+    drawn = np.zeros(KINDS, np.int64)
     for motive in range(mix.shape[0]):
         for group in range(mix.shape[1]):
             lapses = state.drawn[motive, group]
             if lapses == 0:
                 continue
-            chance[0] = mix[motive, group, FIRST_BILL]
-            chance[1] = mix[motive, group, BURDEN]
-            chance[2] = mix[motive, group, DIED]
-            chance[3] = 0.0
-            for cause in range(COMPETING):
-                if cause not in (FIRST_BILL, BURDEN, DIED):
-                    chance[3] += mix[motive, group, cause]
             where = cell_address(block, motive, parameters.groups[group]["code"])
-            multinomial(own, where, lapses, chance, by_cause)
-            state.left[plan, FIRST_BILL] += by_cause[0]
-            state.left[plan, BURDEN] += by_cause[1]
-            state.left[plan, DIED] += by_cause[2]
-            others[motive] += by_cause[3]
+            multinomial(own, where, lapses, mix[motive, group], drawn)
+            for kind in range(KINDS):
+                by_kind[motive, kind] += drawn[kind]
 
 
 @inlined_kernel
-def keep_common(intensity: Float64, mix: Float64) -> None:
-    """Fill in the probability of each cause that weighs alike in all cells of a motive.
+def keep_kind(intensity: Float64, reaction: Reaction, same: bool, kind: int, mix: Float64) -> None:
+    """Fill in the probability of each cause of one kind, alike in all cells of a motive.
 
     Parameters
     ----------
     intensity : float64[9], per period
+    reaction : Reaction, of any cell of the motive
+    same : bool, whether all members of the stage are charged alike
+    kind : int64
     mix : float64[9], filled, sums to 1 unless there is no such cause
     """
     total = 0.0
     for cause in range(COMPETING):
-        if cause in (FIRST_BILL, BURDEN, DIED):
-            mix[cause] = 0.0
-        else:
-            mix[cause] = intensity[cause]
-            total += intensity[cause]
+        mix[cause] = intensity[cause] if kind_of(cause, reaction, same) == kind else 0.0
+        if kind < 3 and kind_of(cause, reaction, same) == kind:
+            mix[cause] = 1.0  # the only cause of its kind, whatever it weighs in the last group
+        elif cause == FIRST_BILL:
+            mix[cause] *= reaction.unbilled
+        total += mix[cause]
     if total > 0.0:
         for cause in range(COMPETING):
             mix[cause] /= total
@@ -386,10 +607,10 @@ def set_own_intensities(
     plan, stage, motive, group : int64
     intensity : float64[C, 9], changed, per period
     """
-    pool = parameters.pool[0]
-    charge_year = state.charge[plan, stage, group] * pool["periods_per_year"]
+    market = parameters.market[0]
+    charge_year = max(0.0, state.charge[plan, stage, group]) * market["periods_per_year"]
     burden = parameters.lapse[motive, BURDEN]
-    intensity[motive, BURDEN] = burden * charge_year / pool["income_year"]
+    intensity[motive, BURDEN] = burden * charge_year / market["income_year"]
     intensity[motive, DIED] = parameters.groups[group]["mortality"]
 
 
@@ -410,3 +631,84 @@ def name_causes(left: Int64, split: Stream, where: int, lapses: int, mix: Float6
         multinomial(split, where, lapses, mix, by_cause)
         for cause in range(COMPETING):
             left[cause] += by_cause[cause]
+
+
+@inlined_kernel
+def bill_sensitivity(
+    parameters: Parameters, state: State, plan: int, motive: int
+) -> tuple[float, float]:
+    """Compute how the intensity of lapse rises with the share, for one motive.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, read
+    plan, motive : int64
+
+    Returns
+    -------
+    (common, burden) : float64, per yuan of share; the second times a member's charge over the share
+    """
+    market, factor = parameters.market[0], parameters.lapse[motive]
+    share, before = state.plan[plan]["share"], state.plan[plan]["share_before"]
+    expectation = state.expectation[plan, motive]
+    common = 0.0
+    gap = bill_gap(share, expectation, market)
+    if 0.0 < gap < market["shock_cap"]:
+        common += factor[BILL_SHOCK] / expectation
+    growth = log_growth(share, before, market)
+    if 0.0 < growth < market["shock_cap"]:
+        common += factor[GROWTH] / share
+    burden = factor[BURDEN] * market["periods_per_year"] / market["income_year"]
+    attentive = attention(parameters, state, plan, motive)
+    return attentive * common, attentive * burden
+
+
+@kernel
+def price_slope(parameters: Parameters, state: State, plan: int) -> tuple[float, float]:
+    """Compute the mean expected cost of a payer, and its slope against the price over a year.
+
+    A yuan more on every share for a year multiplies the members of cell i by exp(-P dL_i), L_i' the
+    rise of their intensity of lapse with the share, so that the mean cost AC moves by -P times the
+    covariance of expected cost and L' over the payers (MODEL section 11; Akerlof 1970, Einav and
+    Finkelstein 2011: above 1 dearer shares drive out more cost than they bring in).
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, read, as billed and before lapses
+    plan : int64
+
+    Returns
+    -------
+    (mean_cost, slope) : float64, yuan a payer and period, fee included; yuan per yuan, >= 0
+    """
+    settings = parameters.plans[plan]
+    share = state.plan[plan]["share"]
+    motives = state.members.shape[3]
+    common = np.zeros(motives, np.float64)
+    burden = np.zeros(motives, np.float64)
+    for motive in range(motives):
+        common[motive], burden[motive] = bill_sensitivity(parameters, state, plan, motive)
+    people, cost, rise, both = 0.0, 0.0, 0.0, 0.0
+    for group in range(parameters.groups.size):
+        benefit = expected_benefit(parameters, plan, group)
+        for stage in range(settings["wait"], settings["wait"] + parameters.market[0]["bands"]):
+            expected = benefit * state.incidence[plan, stage, group]
+            own = max(0.0, state.charge[plan, stage, group]) / share if share > 0.0 else 0.0
+            ratio = state.stage[plan, stage]["loyalty"] * parameters.groups[group]["lapse_ratio"]
+            for motive in range(motives):
+                count = 0
+                for late in range(state.members.shape[2]):
+                    count += state.members[plan, stage, late, motive, group]
+                sensitivity = ratio * (common[motive] + burden[motive] * own)
+                people += count
+                cost += count * expected
+                rise += count * sensitivity
+                both += count * expected * sensitivity
+    if people == 0.0:
+        return 0.0, 0.0
+    fee = 1.0 + settings["fee_rate"]
+    covariance = both / people - (cost / people) * (rise / people)
+    slope = parameters.market[0]["periods_per_year"] * abs(covariance) * fee
+    return fee * cost / people, slope

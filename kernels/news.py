@@ -1,9 +1,11 @@
 """Step 7: what members expect, and what they hear (MODEL section 7)."""
 
+import numpy as np
+
 from kernels.compiling import inlined_kernel
 from kernels.draws import Purpose, poisson, stream
-from kernels.parameters import Int64, Parameters
-from kernels.state import WHOLE_POOL, State
+from kernels.parameters import Float64, Int64, Parameters
+from kernels.state import State
 
 
 @inlined_kernel
@@ -21,11 +23,10 @@ def learn(parameters: Parameters, state: State, plan: int, payers: int) -> None:
     if payers == 0:
         return
     share = state.plan[plan]["share"]
-    for motive in range(parameters.education.size):
+    for motive in range(parameters.motives.size):
         expected = state.expectation[plan, motive]
-        state.expectation[plan, motive] = expected + parameters.education[motive] * (
-            share - expected
-        )
+        education = parameters.motives[motive]["education"]
+        state.expectation[plan, motive] = expected + education * (share - expected)
 
 
 @inlined_kernel
@@ -61,13 +62,14 @@ def motive_members(members: Int64, motive: int) -> int:
 
 @inlined_kernel
 def event_intensity(
-    parameters: Parameters, level: float, disputes: int, rise: float, market_share: float
+    parameters: Parameters, pool: int, level: float, disputes: int, rise: float, market_share: float
 ) -> float:
     """Compute the expected number of news events of a period.
 
     Parameters
     ----------
     parameters : Parameters
+    pool : int64
     level : float64, news now
     disputes : int64, disputed claims of the period
     rise : float64, relative rise of the share, >= 0
@@ -77,13 +79,13 @@ def event_intensity(
     -------
     float64, events
     """
-    pool = parameters.pool[0]
+    settings = parameters.pool[pool]
     return (
-        pool["news_base"]
-        + pool["news_per_dispute"] * disputes
-        + pool["news_per_share_jump"] * rise
-        + pool["news_per_market_share"] * market_share
-        + pool["news_echo"] * level
+        settings["news_base"]
+        + settings["news_per_dispute"] * disputes
+        + settings["news_per_share_jump"] * rise
+        + settings["news_per_market_share"] * market_share
+        + settings["news_echo"] * level
     )
 
 
@@ -94,23 +96,51 @@ def spread_news(
     seed: int,
     path: int,
     period: int,
-    disputes: int,
-    rise: float,
+    disputes: Int64,
+    rise: Float64,
 ) -> None:
-    """Let news fade and new ones break out: news <- rho news + size Poisson(...) + outside.
+    """Let news fade and new ones break out, in every pool, and other pools hear of them.
+
+    news <- rho news + size Poisson(...) + outside, and of what is fresh elsewhere the part that
+    spills over.
 
     Parameters
     ----------
     parameters : Parameters
-    state : State, `news` changed
+    state : State, news changed
     seed, path, period : int64
-    disputes : int64, disputed claims of the period
-    rise : float64, relative rise of the share, >= 0
+    disputes : int64[Q], disputed claims of the period
+    rise : float64[Q], relative rise of the annualised share, >= 0
     """
-    pool = parameters.pool[0]
-    level = state.pool[0]["news"]
-    market_share = state.pool[0]["members"] / max(pool["market"], 1)
-    mean = event_intensity(parameters, level, disputes, rise, market_share)
-    events = poisson(stream(seed, path, Purpose.NEWS, period), WHOLE_POOL, mean)
-    fresh = pool["news_size"] * events + parameters.periods[period]["outside_news"]
-    state.pool[0]["news"] = pool["news_persistence"] * level + fresh
+    pools = state.pool.size
+    fresh = np.zeros(pools, np.float64)
+    for pool in range(pools):
+        if state.pool[pool]["closed"]:
+            continue
+        level = state.pool[pool]["news"]
+        market_share = state.pool[pool]["members"] / max(parameters.market[0]["market"], 1)
+        mean = event_intensity(parameters, pool, level, disputes[pool], rise[pool], market_share)
+        events = poisson(stream(seed, path, Purpose.NEWS, period), pool, mean)
+        fresh[pool] = parameters.pool[pool]["news_size"] * events
+        fresh[pool] += parameters.pool_periods[pool, period]["outside_news"]
+    for pool in range(pools):
+        heard = fresh[pool]
+        for other in range(pools):
+            heard += parameters.spill[other, pool] * fresh[other]
+        persistence = parameters.pool[pool]["news_persistence"]
+        state.pool[pool]["news"] = persistence * state.pool[pool]["news"] + heard
+
+
+@inlined_kernel
+def frighten_others(parameters: Parameters, state: State, pool: int) -> None:
+    """Let the closure of a pool be news to the others.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, news changed
+    pool : int64, the one that closes
+    """
+    for other in range(state.pool.size):
+        spill = parameters.spill[pool, other]
+        state.pool[other]["news"] += spill * parameters.market[0]["closure_jump"]

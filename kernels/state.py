@@ -1,4 +1,4 @@
-"""The state of one pool, and the one way in which numbers are drawn for its cells.
+"""The state of the pools of one market, and the one way in which numbers are drawn for its cells.
 
 A cell holds members who are exchangeable: same plan, tenure stage, arrears, motive, health, age
 band and sex. Health, age band and sex make the group, the last axis; a block is all cells of one
@@ -12,7 +12,14 @@ import numpy as np
 
 from kernels.compiling import inlined_kernel, kernel
 from kernels.draws import Stream, binomial
-from kernels.dtypes import LAPSE_CAUSES, PLAN_STATE, POOL_STATE
+from kernels.dtypes import (
+    CELL_ROW,
+    LAPSE_CAUSES,
+    MARKET_STATE,
+    PLAN_STATE,
+    POOL_STATE,
+    STAGE_STATE,
+)
 from kernels.parameters import Float64, Int64, Parameters, Records
 
 BASE = 0
@@ -30,11 +37,13 @@ EARLY_DIAGNOSIS = 11
 CLAIMED = 12
 REJECTED = 13
 ARREARS = 14
+BALANCE_EXHAUSTED = 15
 CAUSES = len(LAPSE_CAUSES)
 
-# Address of a draw that concerns the pool as a whole. Of this type because Numba would compile a
+# Address of a draw that concerns the market as a whole. Of this type because Numba would compile a
 # kernel once more for the literal 0.
-WHOLE_POOL = cast(int, np.int64(0))
+WHOLE_MARKET = cast(int, np.int64(0))
+ENTRY = cast(int, np.int64(0))  # the stage of newcomers
 NOBODY = cast(int, np.int64(0))
 
 # Outcomes of an assessment, the axis of `pending` and `diagnosed`.
@@ -47,13 +56,13 @@ FIRST_BAND_CODE = 128
 
 
 class State(NamedTuple):
-    """One pool as it stands; axes as in `kernels.parameters`.
+    """The pools as they stand; axes as in `kernels.parameters`.
 
     members : int64[P, S, K, C, G], persons
     debt : float64[P, S, K - 1, C, G], yuan, what the members with failed bills owe together
-    wear : float64[P, S], mean over the stage of exp(-d/tau), d the time past waiting
-    unbilled : float64[P, S], share of the stage that has had no non-trivial bill
+    stage : STAGE_STATE[P, S]
     charged_year : float64[P, S, G], yuan, charged to a member since the cap year began
+    balance : float64[P, S, G], yuan, a member's prepaid balance
     pending : int64[P, D, 2, G], claims due by slot (period modulo D) and outcome
     pending_members : int64[P, G], persons who are members and wait for their assessment
     diagnosed : int64[P, 2, G], claims of this period by outcome
@@ -63,18 +72,19 @@ class State(NamedTuple):
     weight, cap, charge : float64[P, S, G], apportionment weight; yuan a member
     expectation : float64[P, C], yuan a period
     left : int64[P, causes], persons who left this period
-    joined, moved_in : int64[P], persons who joined from the market, from another plan
     chance : float64[C, G], probabilities of the block at hand
     drawn : int64[C, G], persons drawn from the block at hand
+    cells : CELL_ROW[P, G], what each group paid and received so far
     plan : PLAN_STATE[P]
-    pool : POOL_STATE[1]
+    pool : POOL_STATE[Q]
+    market : MARKET_STATE[1]
     """
 
     members: Int64
     debt: Float64
-    wear: Float64
-    unbilled: Float64
+    stage: Records
     charged_year: Float64
+    balance: Float64
     pending: Int64
     pending_members: Int64
     diagnosed: Int64
@@ -86,17 +96,17 @@ class State(NamedTuple):
     charge: Float64
     expectation: Float64
     left: Int64
-    joined: Int64
-    moved_in: Int64
     chance: Float64
     drawn: Int64
+    cells: Records
     plan: Records
     pool: Records
+    market: Records
 
 
 @kernel
 def new_state(parameters: Parameters) -> State:
-    """Set up the pool as it stands before period 0.
+    """Set up the pools as they stand before period 0.
 
     Parameters
     ----------
@@ -112,9 +122,9 @@ def new_state(parameters: Parameters) -> State:
     state = State(
         members=np.zeros((plans, stages, arrears, motives, groups), np.int64),
         debt=np.zeros((plans, stages, arrears - 1, motives, groups), np.float64),
-        wear=parameters.initial_wear.copy(),
-        unbilled=np.ones((plans, stages), np.float64),
+        stage=np.zeros((plans, stages), STAGE_STATE),
         charged_year=np.zeros((plans, stages, groups), np.float64),
+        balance=np.zeros((plans, stages, groups), np.float64),
         pending=np.zeros((plans, parameters.delay.size, 2, groups), np.int64),
         pending_members=np.zeros((plans, groups), np.int64),
         diagnosed=np.zeros((plans, 2, groups), np.int64),
@@ -126,38 +136,53 @@ def new_state(parameters: Parameters) -> State:
         charge=np.zeros((plans, stages, groups), np.float64),
         expectation=np.zeros((plans, motives), np.float64),
         left=np.zeros((plans, CAUSES), np.int64),
-        joined=np.zeros(plans, np.int64),
-        moved_in=np.zeros(plans, np.int64),
         chance=np.zeros((motives, groups), np.float64),
         drawn=np.zeros((motives, groups), np.int64),
+        cells=np.zeros((plans, groups), CELL_ROW),
         plan=np.zeros(plans, PLAN_STATE),
-        pool=np.zeros(1, POOL_STATE),
+        pool=np.zeros(parameters.pool.size, POOL_STATE),
+        market=np.zeros(1, MARKET_STATE),
     )
-    place_initial_members(parameters, state)
+    for plan in range(plans):
+        open_plan(parameters, state, plan)
+    for pool in range(parameters.pool.size):
+        state.pool[pool]["cash"] = parameters.pool[pool]["funding"]
+        state.pool[pool]["closure_period"] = -1
+        state.pool[pool]["members"] = pool_members(parameters, state, pool)
+    count = market_members(state)
+    state.market[0]["market_left"] = parameters.market[0]["market"] - count
     return state
 
 
 @inlined_kernel
-def place_initial_members(parameters: Parameters, state: State) -> None:
-    """Put the initial members in their cells and set what members expect.
+def open_plan(parameters: Parameters, state: State, plan: int) -> None:
+    """Put a plan's initial members in their cells, with what they expect and have paid in.
 
     Parameters
     ----------
     parameters : Parameters
     state : State, changed
+    plan : int64
     """
-    initial = parameters.initial_members
-    count = 0
-    for plan in range(initial.shape[0]):
-        for motive in range(initial.shape[2]):
-            state.expectation[plan, motive] = parameters.plans[plan]["advertised_share"]
-            for stage in range(initial.shape[1]):
-                for group in range(initial.shape[3]):
-                    members = initial[plan, stage, motive, group]
-                    state.members[plan, stage, 0, motive, group] = members
-        count += plan_members(state.members[plan], state.pending_members[plan])
-    state.pool[0]["market_left"] = parameters.pool[0]["market"] - count
-    state.pool[0]["members"] = count
+    settings = parameters.plans[plan]
+    initial = parameters.initial_members[plan]
+    state.plan[plan]["smoothed"] = settings["advertised_share"]
+    state.plan[plan]["reserve"] = settings["reserve"]
+    for motive in range(initial.shape[1]):
+        state.expectation[plan, motive] = settings["advertised_share"]
+    for stage in range(initial.shape[0]):
+        state.stage[plan, stage]["wear"] = parameters.initial_wear[plan, stage]
+        state.stage[plan, stage]["unbilled"] = 1.0
+        state.stage[plan, stage]["loyalty"] = parameters.initial_loyalty[plan, stage]
+        for group in range(initial.shape[2]):
+            members = NOBODY
+            for motive in range(initial.shape[1]):
+                count = initial[stage, motive, group]
+                state.members[plan, stage, 0, motive, group] = count
+                members += count
+            if settings["deposit"] >= 0.0 and not parameters.groups[group]["is_padding"]:
+                state.balance[plan, stage, group] = settings["deposit"]
+                state.plan[plan]["balances"] += members * settings["deposit"]
 
 
 @inlined_kernel
@@ -340,3 +365,80 @@ def plan_members(members: Int64, pending_members: Int64) -> int:
     for group in range(pending_members.size):
         count += pending_members[group]
     return count
+
+
+@kernel
+def pool_members(parameters: Parameters, state: State, pool: int) -> int:
+    """Count the members of all plans of a pool (int64, persons)."""
+    members = NOBODY
+    for plan in range(state.plan.size):
+        if parameters.plans[plan]["pool"] == pool:
+            members += plan_members(state.members[plan], state.pending_members[plan])
+    return members
+
+
+@kernel
+def market_members(state: State) -> int:
+    """Count the members of all pools that have not ended (int64, persons), as last counted."""
+    members = NOBODY
+    for pool in range(state.pool.size):
+        if not state.pool[pool]["closed"]:
+            members += state.pool[pool]["members"]
+    return members
+
+
+@inlined_kernel
+def group_members(members: Int64, group: int) -> int:
+    """Count the members (int64, persons) of one group in a stage, int64[K, C, G]."""
+    count = 0
+    for arrears in range(members.shape[0]):
+        for motive in range(members.shape[1]):
+            count += members[arrears, motive, group]
+    return count
+
+
+@inlined_kernel
+def add_to_balance(
+    state: State, plan: int, stage: int, group: int, count: int, balance: float
+) -> None:
+    """Average a member's balance with that of people about to enter his stage and group.
+
+    Parameters
+    ----------
+    state : State, changed
+    plan, stage, group : int64
+    count : int64, persons, > 0
+    balance : float64, yuan, of each of them
+    """
+    here = state.balance[plan, stage, group]
+    if balance != here:
+        part = count / (count + group_members(state.members[plan, stage], group))
+        state.balance[plan, stage, group] = here + part * (balance - here)
+
+
+@kernel
+def pay_deposits(
+    parameters: Parameters, state: State, plan: int, stage: int, group: int, count: int
+) -> None:
+    """Take the deposits of people about to enter a cell of a plan with prepaid balances.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed
+    plan, stage, group : int64
+    count : int64, persons; people who are nobody pay nothing
+    """
+    deposit = parameters.plans[plan]["deposit"]
+    if count > 0 and deposit >= 0.0 and not parameters.groups[group]["is_padding"]:
+        add_to_balance(state, plan, stage, group, count, deposit)
+        state.plan[plan]["paid_in"] += count * deposit
+
+
+@inlined_kernel
+def own_part(state: State, plan: int, stage: int) -> float:
+    """Give the part of a stage's charges that its members pay themselves (float64, 0..1).
+
+    The platform may pay the first non-trivial bill of those who have had none.
+    """
+    return 1.0 - state.plan[plan]["gives"] * state.stage[plan, stage]["free"]

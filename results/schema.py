@@ -37,6 +37,7 @@ LAPSE_CAUSES: Final = (
     "claimed",
     "rejected",
     "arrears",
+    "balance_exhausted",
 )
 """Causes of a lapse, in the order of their columns (MODEL sections 1, 3, 5 and 6)."""
 
@@ -125,8 +126,11 @@ QUANTITIES: Final = (
     Quantity("billed", "all"),
     Quantity("collected", "all"),
     Quantity("outstanding", "all"),
+    Quantity("subsidy", "all"),
+    Quantity("reserve", "running"),
     Quantity("share", "running"),
     Quantity("expectation", "running"),
+    Quantity("price_slope", "running"),
     Quantity("news", "running"),
     Quantity("platform_cash", "running"),
 )
@@ -136,6 +140,30 @@ _POINT = Column("point", INDEX, "index", "parameter setting of the sweep, counte
 _PATH = Column("path", INDEX, "index", "random realisation of the whole history, counted from 0")
 _PERIOD = Column("period", INDEX, "period", "settlement step, counted from 0")
 _PLAN = Column("plan", NAME, "name", "apportionment group of the pool")
+_POOL = Column("pool", NAME, "name", "pool of the market")
+
+
+def _ending_columns() -> tuple[Column, ...]:
+    """Return what `paths` says of a whole path and `pools` of each of its pools."""
+    return (
+        Column("periods_run", INDEX, "periods", "periods simulated, wind-down included"),
+        Column("closure_cause", NAME, "name", "why the (last) pool closed; none while open"),
+        Column("closure_period", INDEX, "period", "period of the closure, if any", True),
+        Column("peak_members", COUNT, "members", "largest membership of any period"),
+        Column("peak_period", INDEX, "period", "first period with the largest membership"),
+        Column("members_end", COUNT, "members", "members after the last period"),
+        Column("share_max", REAL, "yuan", "largest share of one period"),
+        Column("share_total", REAL, "yuan", "billed to a member present throughout"),
+        Column("cases", COUNT, "cases", "claims accepted by assessment"),
+        Column("benefits", REAL, "yuan", "paid on accepted claims"),
+        Column("unfunded_benefits", REAL, "yuan", "benefits due that stayed unpaid"),
+        Column("platform_cash_end", REAL, "yuan", "platform's cash after the last period"),
+        Column("platform_cash_min", REAL, "yuan", "lowest cash of any period"),
+        Column("price_slope_max", REAL, "yuan per yuan", "largest price_slope of any period"),
+        Column("uncovered_members", COUNT, "members", "members without cover by closure"),
+        Column("lost_deposits", REAL, "yuan", "members' money that went down with the platform"),
+        Column("returned_contributions", REAL, "yuan", "given back to members at the closure"),
+    )
 
 
 def _lapse_columns() -> tuple[Column, ...]:
@@ -156,29 +184,23 @@ TABLES: Final = {
             (
                 _POINT,
                 _PATH,
-                Column("periods_run", INDEX, "periods", "periods simulated, closure included"),
-                Column("closure_cause", NAME, "name", "why the pool closed; none while open"),
-                Column("closure_period", INDEX, "period", "period of the closure, if any", True),
-                Column("peak_members", COUNT, "members", "largest membership of any period"),
-                Column("peak_period", INDEX, "period", "first period with the largest membership"),
-                Column("members_end", COUNT, "members", "members after the last period"),
-                Column("share_max", REAL, "yuan", "largest share of one period"),
-                Column("share_total", REAL, "yuan", "billed to a member present throughout"),
-                Column("cases", COUNT, "cases", "claims accepted by assessment"),
-                Column("benefits", REAL, "yuan", "paid on accepted claims"),
-                Column("unfunded_benefits", REAL, "yuan", "benefits due that stayed unpaid"),
-                Column("platform_cash_end", REAL, "yuan", "platform's cash after the last period"),
-                Column("uncovered_members", COUNT, "members", "members without cover by closure"),
+                *_ending_columns(),
             ),
         ),
         Table(
+            "pools",
+            "one row a point, path and pool of the market: its history in a line",
+            (_POINT, _PATH, _POOL, *_ending_columns()),
+        ),
+        Table(
             "periods",
-            "one row a point, path, period and plan; none after a path's closure",
+            "one row a point, path, period and plan; none after the end of its pool",
             (
                 _POINT,
                 _PATH,
                 _PERIOD,
                 _PLAN,
+                _POOL,
                 Column("members", COUNT, "members", "members after this period's lapses"),
                 Column("payers", COUNT, "members", "members who owe a share of this period"),
                 Column("joins", COUNT, "members", "members who came, moved_in included"),
@@ -199,11 +221,51 @@ TABLES: Final = {
                 Column("outstanding", REAL, "yuan", "billed and not yet collected, at the end"),
                 Column("written_off", REAL, "yuan", "given up as never to be collected"),
                 Column("subsidy", REAL, "yuan", "part of the cost paid by the platform"),
+                Column("free_bills", REAL, "yuan", "part of the subsidy: first bills it paid"),
+                Column("defaulted", REAL, "yuan", "benefits charged and not paid: no money left"),
                 Column("carried", REAL, "yuan", "carried to the next period; surplus negative"),
+                Column("credited", REAL, "yuan", "charges below zero, credited to members"),
+                Column("to_reserve", REAL, "yuan", "put into the plan's reserve; negative: taken"),
+                Column("reserve", REAL, "yuan", "members' money held by the plan, at the end"),
+                Column("paid_in", REAL, "yuan", "paid into prepaid balances"),
+                Column("paid_back", REAL, "yuan", "paid back to who left, of prepaid balances"),
+                Column("balances", REAL, "yuan", "prepaid balances, at the end"),
+                Column("interest", REAL, "yuan", "interest on reserve and balances"),
+                Column("cross_selling", REAL, "yuan", "commissions on what members buy besides"),
+                Column("acquisition", REAL, "yuan", "paid by the platform for sign-ups"),
+                Column("red_packets", REAL, "yuan", "presents of the platform to sign-ups"),
+                Column("investigation", REAL, "yuan", "paid by the platform to assess claims"),
+                Column("operating", REAL, "yuan", "paid by the platform to operate"),
                 Column("share", REAL, "yuan per payer", "what one payer owes for this period"),
                 Column("expectation", REAL, "yuan per payer", "share that members think normal"),
+                Column("expected_cost", REAL, "yuan per payer", "mean expected cost of a payer"),
+                Column(
+                    "price_slope",
+                    REAL,
+                    "yuan per yuan",
+                    "|dAC/dP|: how a year of dearer shares moves the mean cost of who stay",
+                ),
                 Column("news", REAL, "1", "level of bad news, 0 when quiet"),
+                Column("shock", REAL, "1", "common shock to incidence, 1 on average"),
                 Column("platform_cash", REAL, "yuan", "platform's cash at the end of the period"),
+            ),
+        ),
+        Table(
+            "cells",
+            "one row a point, path, plan, age band, sex and health: what it paid and received",
+            (
+                _POINT,
+                _PATH,
+                _PLAN,
+                Column("from_age", INDEX, "years", "youngest age of the band"),
+                Column("to_age", INDEX, "years", "oldest age of the band"),
+                Column("sex", NAME, "name", "male or female"),
+                Column("health", NAME, "name", "health class; padding for those who are nobody"),
+                Column("exposure", COUNT, "member-periods", "at risk past the waiting period"),
+                Column("cases", COUNT, "cases", "claims accepted by assessment"),
+                Column("paid", REAL, "yuan", "charged to its members"),
+                Column("received", REAL, "yuan", "benefits of its cases, as settled"),
+                Column("expected", REAL, "yuan", "what it would cost on average, fee included"),
             ),
         ),
         Table(

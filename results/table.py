@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from configs.catalogue import Entry
+
 POINTS_SHOWN: Final = 30
 """Points that the table of a run shows."""
 
@@ -116,6 +118,30 @@ def show_runs(listing: RunList, width: int = 120) -> str:
     return _text(console)
 
 
+def show_scenarios(entries: Sequence[Entry], width: int = 120) -> str:
+    """Return the configurations that come with the program, a row each, scenarios first.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The configurations (`configs.catalogue.entries`).
+    width : int
+        Characters a line may have.
+    """
+    console = _console(width)
+    for kind, heading in (("scenario", "system"), ("question", "question")):
+        table = _table(("name", heading, "what it is" if kind == "scenario" else "about"))
+        for entry in entries:
+            if entry.kind == kind:
+                size = f"{entry.points} × {entry.paths} paths"
+                about = (entry.system, entry.title)
+                cells = about if kind == "scenario" else (entry.title, f"{entry.system}; {size}")
+                table.add_row(entry.name, *cells)
+        console.print(table, "", sep="\n")
+    console.print("huzhu run NAME runs one of them.")
+    return _text(console)
+
+
 def short_names(paths: Iterable[str]) -> dict[str, str]:
     """Return the shortest ending of each dotted path that tells it from the others.
 
@@ -165,6 +191,9 @@ def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
             return {point: _Mean(mean, error) for point, mean, error in rows}
 
         peak, end, when = means("peak_members"), means("members_end"), means("peak_period")
+        # a fen is less than what rounding leaves of sums of benefits
+        paid = means("100 * (unfunded_benefits < 0.01)::integer")
+        uncovered = means("uncovered_members")
         closed = means("100 * (closure_cause <> 'none')::integer")
         columns = [
             _people("peak\nmembers", peak),
@@ -174,8 +203,11 @@ def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
             _people("members\nat end", end),
             *_share_columns(run, connection.execute(_shares_sql(), _years(run)).fetchall()),
             _Column("cases", means("cases")),
+            _Column("all cases\npaid %", paid, 1, 0),
             _Column("closed\n%", closed, 1, 0),
         ]
+        if any(mean.value for mean in uncovered.values()):
+            columns.append(_people("without\ncover", uncovered))
         return columns, dict(connection.execute(_causes_sql()).fetchall())
 
 
@@ -287,14 +319,15 @@ def _table(headings: Iterable[str]) -> Table:
     from rich import box
     from rich.table import Table
 
-    words = ("run", "status", "started", "scenario", "main cause")
+    about_runs = ("run", "status", "started", "scenario", "main cause")
+    words = (*about_runs, "name", "system", "question", "what it is", "about")
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in headings:
         table.add_column(
             heading,
             justify="left" if heading in words else "right",
             overflow="fold",
-            no_wrap=heading in ("run", "status", "started"),
+            no_wrap=heading in ("run", "status", "started", "name"),
         )
     return table
 

@@ -29,6 +29,27 @@ def diagnosis_probability(yearly: float, periods_per_year: int, start: float, wo
         return float(1 - (-Decimal(yearly) / periods_per_year * sigma).exp())
 
 
+def common_shocks(normals: Sequence[float], volatility: float, persistence: float) -> list[float]:
+    """Z = exp(v x - v^2 / 2) of each period: each x a sum over all normal numbers so far.
+
+    The first number is drawn from the stationary law; each later one weighs sqrt(1 - rho^2), and
+    all fade by rho a period, so that every x is standard normal.
+    """
+    fresh = math.sqrt(1 - persistence**2)
+    shocks = []
+    for now in range(len(normals)):
+        deviate = normals[0] * persistence**now
+        for then in range(1, now + 1):
+            deviate += normals[then] * fresh * persistence ** (now - then)
+        shocks.append(math.exp(volatility * deviate - volatility**2 / 2))
+    return shocks
+
+
+def standard_normal(first: float, second: float) -> float:
+    """Box and Muller: the abscissa of a point whose distance and direction are two uniforms."""
+    return math.sqrt(2 * math.log(1 / first)) * math.cos(2 * math.pi * second)
+
+
 def paid_benefits(benefits: Sequence[float], limit: float | None, payers: int) -> Fraction:
     """What cases pay one by one, none more than the limit times the payers."""
     total = Fraction(0)
@@ -74,6 +95,23 @@ def split(debtors: Sequence[Debtors], cost: Fraction) -> tuple[list[Fraction], F
 
 def _fullness(debtors: Debtors) -> float | Fraction:
     return math.inf if debtors.cap is None else debtors.cap / debtors.weight
+
+
+class Reserve:
+    """A smoothing reserve: what one payer was charged last, and what is left in it."""
+
+    def __init__(self, held: Fraction, charge: Fraction) -> None:
+        self.held = held
+        self.charge = charge
+
+    def settle(
+        self, cost: Fraction, payers: int, persistence: Fraction, loading: Fraction
+    ) -> Fraction:
+        """Give what all payers are charged: never negative, and never overdrawing the reserve."""
+        smoothed = persistence * self.charge + (1 - persistence) * cost / payers + loading
+        self.charge = max(smoothed, (cost - self.held) / payers, Fraction(0))
+        self.held += self.charge * payers - cost
+        return self.charge * payers
 
 
 # What is charged this close above a whole fen is that fen.
@@ -136,20 +174,35 @@ class Debtor:
 # Section 6: lapse
 
 
-def leaving(intensities: Mapping[str, float], unbilled: float) -> dict[str, float]:
+CAUSES_IN_A_BILL = ("first_bill", "bill_shock", "growth", "burden")
+
+
+def leaving(
+    intensities: Mapping[str, float],
+    unbilled: float,
+    attention: float = 1.0,
+    ratio: float = 1.0,
+) -> dict[str, float]:
     """The probability of leaving for each cause, to fifty digits.
 
-    Of the members the part `unbilled` also feels the cause `first_bill`.
+    Of the members the part `attention` reads the bill, and only who does feels the causes in it;
+    of those the part `unbilled` also feels the cause `first_bill`. All intensities, deaths apart,
+    are `ratio` times those given.
     """
     with localcontext() as context:
         context.prec = DIGITS
+        reading, new = Decimal(attention), Decimal(unbilled)
+        kinds = {
+            (): 1 - reading,
+            CAUSES_IN_A_BILL[1:]: reading * (1 - new),
+            CAUSES_IN_A_BILL: reading * new,
+        }
         chances = dict.fromkeys(intensities, Decimal(0))
-        parts = {True: Decimal(unbilled), False: 1 - Decimal(unbilled)}
-        for feels_first, part in parts.items():
+        for feels, part in kinds.items():
             felt = {
-                cause: Decimal(value)
+                cause: Decimal(value) * (1 if cause == "died" else Decimal(ratio))
                 for cause, value in intensities.items()
-                if feels_first or cause != "first_bill"
+                if cause in feels or cause not in CAUSES_IN_A_BILL
             }
             total = sum(felt.values(), Decimal(0))
             for cause, value in felt.items():
@@ -158,19 +211,70 @@ def leaving(intensities: Mapping[str, float], unbilled: float) -> dict[str, floa
         return {cause: float(chance) for cause, chance in chances.items()}
 
 
-def bill_gap(share: float, expectation: float, most: float) -> Fraction:
-    """max(0, (x - E) / E), at most `most`."""
+def bill_gap(share: float, expectation: float, most: float, dead: float = 0.0) -> Fraction:
+    """max(0, (x - E) / E), at most `most`, and none up to `dead`."""
     gap = (Fraction(share) - Fraction(expectation)) / Fraction(expectation)
-    return min(max(Fraction(0), gap), Fraction(most))
+    return min(gap, Fraction(most)) if gap > max(Fraction(0), Fraction(dead)) else Fraction(0)
 
 
-def log_growth(share: float, before: float, most: float) -> float:
-    """max(0, ln(x / x before)), at most `most`; 0 where there was no share before."""
+def log_growth(share: float, before: float, most: float, dead: float = 0.0) -> float:
+    """max(0, ln(x / x before)), at most `most`, none up to `dead`, nor without a share before."""
     if before == 0 or share == 0:
         return 0.0
     with localcontext() as context:
         context.prec = DIGITS
-        return float(min(max(Decimal(0), (Decimal(share) / Decimal(before)).ln()), Decimal(most)))
+        growth = (Decimal(share) / Decimal(before)).ln()
+        return float(min(growth, Decimal(most))) if growth > max(Decimal(0), Decimal(dead)) else 0.0
+
+
+class Payer(NamedTuple):
+    """Payers who are alike: how many, what one costs, and what makes them leave when bills rise.
+
+    The factors are those of `bill_shock`, `growth` and `burden`; `own` is their charge over the
+    share, `ratio` their intensities over the motive's.
+    """
+
+    people: int
+    cost: float
+    expectation: float
+    factors: tuple[float, float, float]
+    attention: float = 1.0
+    own: float = 1.0
+    ratio: float = 1.0
+
+
+class Bill(NamedTuple):
+    """The share of a period and of the one before, and how people look at them."""
+
+    share: float
+    before: float
+    most: float
+    dead: float
+    burden_per_yuan: float
+
+
+def mean_cost_at(payers: Sequence[Payer], bill: Bill, periods: int, more: float) -> float:
+    """What a payer costs on average after a year of shares dearer by `more` yuan."""
+    left = cost = 0.0
+    for payer in payers:
+        rise = 0.0
+        for share, sign in ((bill.share + more, 1), (bill.share, -1)):
+            shock, growth, burden = payer.factors
+            gap = bill_gap(share, payer.expectation, bill.most, bill.dead)
+            growing = log_growth(share, bill.before, bill.most, bill.dead)
+            felt = shock * float(gap) + growth * growing
+            felt += burden * bill.burden_per_yuan * payer.own * share
+            rise += sign * payer.attention * payer.ratio * felt
+        staying = payer.people * math.exp(-periods * rise)
+        left += staying
+        cost += staying * payer.cost
+    return cost / left
+
+
+def price_slope(payers: Sequence[Payer], bill: Bill, periods: int, step: float) -> float:
+    """|dAC/dP| by a central difference."""
+    dearer, cheaper = (mean_cost_at(payers, bill, periods, more) for more in (step, -step))
+    return abs(dearer - cheaper) / (2 * step)
 
 
 # Section 9: who is told apart

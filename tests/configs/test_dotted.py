@@ -49,7 +49,7 @@ def test_place_tells_type_bounds_and_null() -> None:
     [
         ("", "expected a field of the scenario, got ''"),
         ("plans..fee_rate", r"got 'plans\.\.fee_rate'; did you mean plans\.a\.fee_rate\?"),
-        ("plans.*.rool", r"did you mean plans\.a\.rule\?"),
+        ("plans.*.ruel", r"did you mean plans\.a\.rule\?"),
         ("*", r"expected a field of the scenario, got '\*'"),
         ("channels.*.padding", r"did you mean channels\?"),
         ("claims.incidence.male.0", "did you mean claims.incidence"),

@@ -82,7 +82,8 @@ def over(small: Path, write: Write, refusal: Refusal) -> Callable[[str], str]:
         ),
         (
             "{plans: {main: {rule: eqal}}}",
-            "scenario.plans.main.rule: expected one of equal, table, expected, got 'eqal'; "
+            "scenario.plans.main.rule: expected one of equal, table, expected, "
+            "linear, minimum_variance, conditional_mean, pooled_bands, got 'eqal'; "
             "did you mean equal? (apportionment rule; default: 'equal')",
         ),
         (

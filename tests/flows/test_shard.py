@@ -12,7 +12,6 @@ from flows import plan as planning
 from flows import shard
 from flows.layout import Shard
 from kernels import cohort
-from kernels.dtypes import PATH_ROW, PERIOD_ROW
 from results.manifest import ShardRecord
 from results.run import open_run
 from results.schema import arrow_schema
@@ -52,31 +51,38 @@ def test_files_hold_the_columns_of_the_schema(plan: planning.Plan, record: Shard
     opened = open_run(plan.folder)
     assert [entry.path for entry in record.files] == [
         "paths/shard-00002.parquet",
+        "pools/shard-00002.parquet",
         "periods/shard-00002.parquet",
+        "cells/shard-00002.parquet",
     ]
-    for table in ("paths", "periods"):
+    for table in ("paths", "pools", "periods", "cells"):
         assert opened.arrow(table).schema.equals(arrow_schema(table), check_metadata=True)
 
 
 def test_every_figure_is_what_the_kernel_says(plan: planning.Plan, record: ShardRecord) -> None:
     opened = open_run(plan.folder)
     paths, periods = opened.arrow("paths").to_pylist(), opened.pandas("periods")
+    cells = opened.pandas("cells")
     assert [(row["point"], row["path"]) for row in paths] == [
         *((1, path) for path in (7, 8, 9)),
         *((2, path) for path in (0, 1, 2)),
     ]
     for row in paths:
-        rows, path_row = np.zeros((12, 1), PERIOD_ROW), np.zeros(1, PATH_ROW)
         pool = shard.parameters(scenario_at(plan.config, row["point"]))
         seed: Any = np.uint64(7)
-        cohort.simulate_path(pool, seed, row["path"], rows, path_row)
+        outcome = cohort.new_outcome(pool)
+        rows, path_row = outcome.periods, outcome.path
+        cohort.simulate_path(pool, seed, row["path"], outcome)
         written = periods[(periods["point"] == row["point"]) & (periods["path"] == row["path"])]
         ran = int(path_row["periods_run"][0])
         assert list(written["period"]) == list(range(ran))
-        for name in arrow_schema("periods").names[4:]:
+        for name in arrow_schema("periods").names[5:]:
             np.testing.assert_array_equal(written[name], rows[name][:ran, 0])
         for name in ("peak_members", "share_total", "cases", "benefits", "uncovered_members"):
             assert row[name] == path_row[name][0]
+        by_cell = cells[(cells["point"] == row["point"]) & (cells["path"] == row["path"])]
+        for name in ("exposure", "cases", "paid", "received", "expected"):
+            np.testing.assert_allclose(by_cell[name].sum(), outcome.cells[name].sum(), rtol=1e-12)
 
 
 def test_a_closed_path_names_its_cause_and_an_open_one_has_no_closure_period(
@@ -98,7 +104,7 @@ def test_a_record_is_small_and_says_what_was_done(record: ShardRecord) -> None:
 def test_a_path_that_cannot_be_simulated_is_named_with_point_and_seed(
     plan: planning.Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail_at_path_4(pool: Any, seed: Any, path: int, rows: Any, path_row: Any) -> None:
+    def fail_at_path_4(pool: Any, seed: Any, path: int, outcome: Any) -> None:
         if path == 4:
             raise ZeroDivisionError("no members")
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from configs import arrays
 from configs.scenario import Scenario
 from kernels import cohort, state
-from kernels.dtypes import LAPSE_CAUSES, PATH_ROW, PERIOD_ROW
+from kernels.dtypes import LAPSE_CAUSES, PERIOD_ROW
 from kernels.parameters import Parameters, from_fields
 from kernels.state import State
 
@@ -66,6 +66,28 @@ CHANNEL: dict[str, Any] = {
 }
 
 
+def with_changes(tree: Any, changes: Mapping[str, Any]) -> Any:
+    """Copy a tree of mappings and lists, with other values at some dotted paths."""
+    copy = deepcopy(tree)
+    for path, value in changes.items():
+        *way, last = path.split(".")
+        node = copy
+        for step in way:
+            node = node[int(step)] if isinstance(node, list) else node.setdefault(step, {})
+        node[int(last) if isinstance(node, list) else last] = deepcopy(value)
+    return copy
+
+
+# The small pool and another one like it in the same market.
+TWO_POOLS = with_changes(
+    BASE,
+    {
+        "pools": {"one": {}, "two": {}},
+        "plans.other": BASE["plans"]["main"] | {"pool": "two"},
+    },
+)
+
+
 class Pool(NamedTuple):
     """What a kernel is called with."""
 
@@ -78,23 +100,13 @@ class Path(NamedTuple):
 
     rows: npt.NDArray[np.void]
     path_row: npt.NDArray[np.void]
+    pool_rows: npt.NDArray[np.void]
+    cells: npt.NDArray[np.void]
 
     def column(self, name: str, plan: int = 0) -> list[Any]:
         """Give one column of a plan's rows, of the periods that were run."""
         run = int(self.path_row[0]["periods_run"])
         return [value.item() for value in self.rows[name][:run, plan]]
-
-
-def with_changes(tree: Any, changes: Mapping[str, Any]) -> Any:
-    """Copy a tree of mappings and lists, with other values at some dotted paths."""
-    copy = deepcopy(tree)
-    for path, value in changes.items():
-        *way, last = path.split(".")
-        node = copy
-        for step in way:
-            node = node[int(step)] if isinstance(node, list) else node.setdefault(step, {})
-        node[int(last) if isinstance(node, list) else last] = deepcopy(value)
-    return copy
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -123,11 +135,10 @@ def simulate(
 ) -> Path:
     """Simulate one path of the small scenario, changed at some dotted paths."""
     chosen = scenario(changes, base)
-    rows = np.zeros((chosen.periods, len(chosen.plans)), PERIOD_ROW)
-    path_row = np.zeros(1, PATH_ROW)
     parameters = from_fields(arrays.parameters(chosen))
-    cohort.simulate_path(parameters, seed, path, rows, path_row)
-    return Path(rows, path_row)
+    outcome = cohort.new_outcome(parameters)
+    cohort.simulate_path(parameters, seed, path, outcome)
+    return Path(*outcome)
 
 
 def group(health: int, band: int, sex: int) -> int:

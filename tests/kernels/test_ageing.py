@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import ageing, cohort
+from kernels import ageing, cohort, payment
 from kernels.draws import Purpose
 from tests import oracles, oracles_draws
 from tests.kernels.pools import (
@@ -29,6 +29,7 @@ from tests.kernels.pools import (
     group,
     left,
     pool,
+    row,
     with_changes,
 )
 
@@ -104,7 +105,7 @@ def test_selection_wears_off_from_the_end_of_the_waiting_period(years: float) ->
         past = max(0, period - WAIT)
         # one product a period
         wear = oracles.wear(past, years, 4)
-        assert small.state.wear[0, stage] == pytest.approx(wear, rel=1e-14)
+        assert small.state.stage["wear"][0, stage] == pytest.approx(wear, rel=1e-14)
 
 
 stages = st.builds(
@@ -125,19 +126,19 @@ def test_merged_stages_know_the_mean_over_their_members(
     for stage, known in ((2, source), (3, target)):
         state.members[0, stage, 0, STEADY, M0] = known.members // 3
         state.members[0, stage, 0, BARGAIN, F1] = known.members - known.members // 3
-        state.wear[0, stage] = float(known.wear)
-        state.unbilled[0, stage] = float(known.unbilled)
+        state.stage["wear"][0, stage] = float(known.wear)
+        state.stage["unbilled"][0, stage] = float(known.unbilled)
         state.charged_year[0, stage] = charged[stage - 2]
     ageing.merge_stage(state, 0, 2, 3)
     assert stages_of(small) == [0, 0, 0, source.members + target.members, 0]
     if source.members == 0:
-        assert state.wear[0, 3] == float(target.wear)
+        assert state.stage["wear"][0, 3] == float(target.wear)
         assert state.charged_year[0, 3, M0] == charged[1]
         return
     both = oracles.merged([source, target])
     # three roundings of numbers up to 1, then up to 90
-    assert state.wear[0, 3] == pytest.approx(float(both.wear), abs=1e-15)
-    assert state.unbilled[0, 3] == pytest.approx(float(both.unbilled), abs=1e-15)
+    assert state.stage["wear"][0, 3] == pytest.approx(float(both.wear), abs=1e-15)
+    assert state.stage["unbilled"][0, 3] == pytest.approx(float(both.unbilled), abs=1e-15)
     moving, staying = source.members // 3, target.members // 3
     if moving:
         mean = moving * Fraction(charged[0]) + staying * Fraction(charged[1])
@@ -243,7 +244,7 @@ def test_a_successor_takes_over_as_many_as_move_into_its_last_stage() -> None:
     state.plan["outstanding"][0] = 4.5
     pass_year(small)
     assert left(state, plan=0) == {"moved": 3}
-    assert list(state.moved_in) == [0, 3]
+    assert list(state.plan["moved_in"]) == [0, 3]
     moved = state.members[1, LAST_OF_HEIR, 0, BARGAIN, by_year(IMPAIRED, 30, FEMALE)]
     assert moved == state.members.sum() == 3
     assert list(state.plan["written_off"]) == [4.5, 0.0]
@@ -255,9 +256,9 @@ def test_the_successors_stage_knows_the_mean_wear_and_who_was_never_billed_by_it
     state = small.state
     state.members[0, WAIT, 0, STEADY, by_year(STANDARD, 29, MALE)] = 2
     state.members[0, WAIT, 0, BARGAIN, by_year(STANDARD, 29, MALE)] = 4
-    state.wear[0, WAIT], state.unbilled[0, WAIT] = 0.25, 0.0
+    state.stage["wear"][0, WAIT], state.stage["unbilled"][0, WAIT] = 0.25, 0.0
     state.members[1, LAST_OF_HEIR, 0, STEADY, by_year(STANDARD, 31, MALE)] = 4
-    state.wear[1, LAST_OF_HEIR], state.unbilled[1, LAST_OF_HEIR] = 0.5, 0.0
+    state.stage["wear"][1, LAST_OF_HEIR], state.stage["unbilled"][1, LAST_OF_HEIR] = 0.5, 0.0
     pass_year(small)
     both = oracles.merged(
         [
@@ -265,8 +266,10 @@ def test_the_successors_stage_knows_the_mean_wear_and_who_was_never_billed_by_it
             oracles.Stage(4, Fraction(1, 2), Fraction(0)),
         ]
     )
-    assert state.wear[1, LAST_OF_HEIR] == pytest.approx(float(both.wear), rel=1e-15)
-    assert state.unbilled[1, LAST_OF_HEIR] == pytest.approx(float(both.unbilled), rel=1e-15)
+    assert state.stage["wear"][1, LAST_OF_HEIR] == pytest.approx(float(both.wear), rel=1e-15)
+    assert state.stage["unbilled"][1, LAST_OF_HEIR] == pytest.approx(
+        float(both.unbilled), rel=1e-15
+    )
 
 
 @pytest.mark.parametrize("order", [("main", "heir"), ("heir", "main")])
@@ -328,9 +331,104 @@ def test_nobody_is_lost_when_ages_advance(people: list[int], years: int, seed: i
             ageing.advance_age(small.parameters, state, SEED, PATH, plan, 4 * year)
     assert (state.members >= 0).all()
     gone = left(state, 0), left(state, 1)
-    assert gone[0].get("moved", 0) == state.moved_in[1]
+    assert gone[0].get("moved", 0) == state.plan["moved_in"][1]
     assert before == state.members.sum() + gone[1].get("aged_out", 0) + gone[0].get("aged_out", 0)
     assert math.isclose(
         state.plan["outstanding"][0] + state.plan["written_off"][0], owed, rel_tol=1e-12
     )
     assert state.debt.sum() == pytest.approx(state.plan["outstanding"][0], rel=1e-12, abs=1e-12)
+
+
+# Prepaid balances, loyalty and promises of first bills
+
+PREPAID = {"deposit_yuan": 10.0, "low_balance_yuan": 2.0}
+
+
+def test_members_of_merged_stages_have_the_mean_of_their_balances_group_by_group() -> None:
+    small = pool({"plans.main.prepaid": PREPAID})
+    state = small.state
+    state.balance[0] = 0.0
+    state.members[0, 2, 0, STEADY, M0], state.members[0, 3, 0, STEADY, M0] = 1, 3
+    state.members[0, 2, 0, BARGAIN, F1], state.members[0, 3, 0, STEADY, F1] = 5, 0
+    state.balance[0, 2, [M0, F1]], state.balance[0, 3, M0] = 8.0, 4.0
+    ageing.merge_stage(state, 0, 2, 3)
+    assert state.balance[0, 3, [M0, F1]].tolist() == [5.0, 8.0]
+    assert not state.balance[0, 2].any()
+
+
+def test_who_is_not_there_takes_no_balance_along() -> None:
+    small = pool({"plans.main.prepaid": PREPAID})
+    state = small.state
+    state.balance[0, 2], state.balance[0, 3] = 10.0, 6.0
+    ageing.merge_stage(state, 0, 2, 3)
+    assert not state.balance[0, 2].any()
+    assert (state.balance[0, 3] == 6.0).all()
+
+
+def test_who_has_a_birthday_takes_his_balance_into_the_mean_of_the_older() -> None:
+    small = pool({"age_edges": BY_YEAR, "plans.main.max_age": 31, "plans.main.prepaid": PREPAID})
+    state = small.state
+    for age, people, balance in ((28, 2, 9.0), (29, 1, 3.0), (30, 4, 6.0)):
+        state.members[0, WAIT, 0, STEADY, by_year(STANDARD, age, MALE)] = people
+        state.balance[0, WAIT, by_year(STANDARD, age, MALE)] = balance
+    pass_year(small)
+    ages = {age: state.balance[0, WAIT, by_year(STANDARD, age, MALE)] for age in (29, 30, 31)}
+    assert ages == {29: 9.0, 30: 3.0, 31: 6.0}
+
+
+def test_who_moves_to_a_successor_has_his_balance_back_and_pays_a_new_deposit() -> None:
+    small = pool(
+        {"plans.main.prepaid": PREPAID, "plans.heir.prepaid": {"deposit_yuan": 16.0}},
+        base=TWO_PLANS,
+    )
+    state = small.state
+    state.members[0, WAIT, 0, STEADY, by_year(STANDARD, 29, MALE)] = 3
+    state.balance[0, WAIT, by_year(STANDARD, 29, MALE)] = 7.0
+    state.plan["balances"][0] = 21.0
+    state.members[1, LAST_OF_HEIR, 0, STEADY, by_year(STANDARD, 30, MALE)] = 1
+    state.balance[1, LAST_OF_HEIR, by_year(STANDARD, 30, MALE)] = 8.0
+    state.plan["balances"][1] = 8.0
+    for plan in (1, 0):  # the older plan first: its member of 30 has turned 31
+        pass_year(small, plan=plan)
+    out = [row(), row()]
+    for plan in (0, 1):
+        payment.close_balances(small.parameters, state, out[plan], plan)
+    assert (out[0]["paid_back"], out[0]["balances"]) == (21.0, 0.0)
+    assert (out[1]["paid_in"], out[1]["balances"], out[1]["paid_back"]) == (48.0, 56.0, 0.0)
+    assert state.balance[1, LAST_OF_HEIR, by_year(STANDARD, 30, MALE)] == 16.0
+    assert state.balance[1, LAST_OF_HEIR, by_year(STANDARD, 31, MALE)] == 8.0
+
+
+def test_loyalty_grows_from_the_day_of_joining() -> None:
+    small = pool({"loyalty_per_year": 0.5})
+    small.state.members[0, 0, 0, STEADY, M0] = 1
+    for period in range(1, 9):
+        pass_tenure(small, period)
+        stage = min(period, STAGES - 1)
+        # one product a period
+        loyal = math.exp(-0.5 * period / 4)
+        assert small.state.stage["loyalty"][0, stage] == pytest.approx(loyal, rel=1e-14)
+
+
+def test_merged_stages_are_as_loyal_and_as_free_as_their_members_on_average() -> None:
+    small = pool()
+    state = small.state
+    state.members[0, 2, 0, STEADY, M0], state.members[0, 3, 0, STEADY, F1] = 1, 3
+    state.stage["loyalty"][0, 2], state.stage["loyalty"][0, 3] = 0.5, 0.25
+    state.stage["free"][0, 2], state.stage["free"][0, 3] = 1.0, 0.0
+    ageing.merge_stage(state, 0, 2, 3)
+    assert state.stage["loyalty"][0, 3] == 0.3125
+    assert state.stage["free"][0, 3] == 0.25
+
+
+@pytest.mark.parametrize(("promises", "free"), [(True, 0.25), (False, 0.0)])
+def test_the_successor_takes_over_loyalty_and_its_own_promises(promises: bool, free: float) -> None:
+    small = pool({"plans.heir.first_bill_free": promises}, base=TWO_PLANS)
+    state = small.state
+    state.members[0, WAIT, 0, STEADY, by_year(STANDARD, 29, MALE)] = 2
+    state.stage["loyalty"][0, WAIT], state.stage["free"][0, WAIT] = 0.5, 1.0
+    state.members[1, LAST_OF_HEIR, 0, STEADY, by_year(STANDARD, 31, MALE)] = 6
+    state.stage["loyalty"][1, LAST_OF_HEIR] = 0.25
+    pass_year(small)
+    assert state.stage["loyalty"][1, LAST_OF_HEIR] == 0.3125
+    assert state.stage["free"][1, LAST_OF_HEIR] == free

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kernels import ageing, apportion, claims
 from kernels.state import ACCEPTED
-from tests import oracles
+from tests import oracles, oracles_sharing
 from tests.kernels.pools import (
     BANDS,
     BARGAIN,
@@ -207,17 +207,19 @@ def placed(changes: dict[str, Any], people: dict[tuple[int, int], int]) -> Pool:
     small = pool(changes)
     for (stage, number), count in people.items():
         small.state.members[0, stage, 0, STEADY, number] = count
-    claims.set_incidence(small.parameters, small.state.wear[0], small.state.incidence[0])
+    claims.set_incidence(small.parameters, small.state.stage[0], 1.0, small.state.incidence[0])
     return small
 
 
-def settle(small: Pool, cost: float = 0.0, cases: int = 0) -> np.void:
-    """Settle a period whose cost is carried in; give its row."""
+def settle(small: Pool, cost: float = 0.0, cases: int = 0, platform_share: float = 0.0) -> np.void:
+    """Settle a period whose cost is carried in, first bills included; give its row."""
     out = row()
     out["cases"] = cases
     small.state.plan["carried"][0] = cost
     members = int(small.state.members.sum() + small.state.pending_members.sum())
-    apportion.settle(small.parameters, small.state, out, 0, members)
+    out["custody"] = small.parameters.plans[0]["custody"] * members
+    apportion.settle(small.parameters, small.state, out, 0, platform_share)
+    apportion.give_first_bills(small.parameters, small.state, out, 0)
     return out
 
 
@@ -312,8 +314,8 @@ def test_the_rule_expected_charges_in_proportion_to_the_expected_benefit() -> No
         },
         {(WAIT, M0): 4, (WAIT, F1): 3, (WAIT, impaired): 2, (STAGES - 1, M0): 1},
     )
-    small.state.wear[0, STAGES - 1] = 0.5
-    claims.set_incidence(small.parameters, small.state.wear[0], small.state.incidence[0])
+    small.state.stage["wear"][0, STAGES - 1] = 0.5
+    claims.set_incidence(small.parameters, small.state.stage[0], 1.0, small.state.incidence[0])
     settle(small, 100.0)
     mu = {
         (WAIT, M0): oracles.diagnosis_probability(0.04, 4, 0.25, 1.0) * 300,
@@ -555,3 +557,318 @@ def test_axes_of_the_small_pool_are_those_the_tests_reckon_with() -> None:
     assert small.state.accepted.shape == (1, 12, 1)
     assert small.state.pending[:, :, ACCEPTED].shape == (1, 1, 12)
     assert list(small.parameters.groups["band"][[M0, F0, M1, F1]]) == [0, 0, 1, 1]
+
+
+# Credits
+
+
+@EXAMPLES
+@given(
+    people=debtors,
+    credits=st.lists(st.tuples(counts, st.floats(0.01, 100.0)), min_size=1, max_size=4),
+    cost=st.floats(-1e4, 1e8),
+)
+def test_the_others_pay_what_is_credited_to_some_on_top_of_the_cost(
+    people: list[tuple[int, float, float]], credits: list[tuple[int, float]], cost: float
+) -> None:
+    credited = [(count, -yuan, math.inf) for count, yuan in credits]
+    charges, excess = split(credited + people, cost)
+    given_back = sum(count * Fraction(yuan) for count, yuan in credits)
+    rest = Fraction(cost) + given_back
+    if rest <= 0:
+        assert not any(charges)
+        assert excess == 0.0
+        return
+    own, others = charges[: len(credits)], charges[len(credits) :]
+    close = ROUNDING * (abs(cost) + float(given_back))
+    if given_back > 0:
+        assert own == [-yuan for _, yuan in credits]
+    if given_back > 0 and not any(count and weight for count, weight, _ in people):
+        assert not any(others)
+        assert excess == pytest.approx(max(0.0, float(rest)), abs=close)
+        return
+    slow, slow_excess = exactly(people, float(rest))
+    for (count, _, _), charge, exact in zip(people, others, slow, strict=True):
+        assert abs(count * Fraction(charge) - count * exact) <= close
+    assert abs(Fraction(excess) - slow_excess) <= close
+
+
+def test_two_members_pay_the_cost_and_the_credit_of_a_third() -> None:
+    # 10 + 4 = 2 level, level 7
+    assert split([(1, -4.0, math.inf), (2, 1.0, math.inf)], 10.0) == ([-4.0, 7.0], 0.0)
+    assert split([(1, -4.0, math.inf), (2, 1.0, 5.0)], 10.0) == ([-4.0, 5.0], 4.0)
+    assert split([(1, -4.0, math.inf), (2, 0.0, math.inf)], 10.0) == ([-4.0, 0.0], 14.0)
+
+
+# What the platform pays
+
+
+def test_the_platform_pays_its_part_of_the_cost_and_members_the_rest() -> None:
+    small = placed({}, {(WAIT, M0): 10})
+    out = settle(small, 100.0, platform_share=0.25)
+    assert (out["cost"], out["billed"], out["subsidy"]) == (100.0, 75.0, 25.0)
+    assert small.state.plan["carried"][0] == 0.0
+    assert small.state.charge[0, WAIT, M0] == 7.5
+
+
+def test_the_platform_has_no_part_in_a_surplus() -> None:
+    small = placed({}, {(WAIT, M0): 10})
+    out = settle(small, -8.0, platform_share=0.25)
+    assert (out["cost"], out["billed"], out["subsidy"]) == (-8.0, 0.0, 0.0)
+    assert small.state.plan["carried"][0] == -8.0
+
+
+def test_custody_that_the_platform_pays_is_no_cost_of_the_members() -> None:
+    custody = {"plans.main.custody_yuan_per_member_year": 4.0}
+    members = placed(custody, {(WAIT, M0): 10})
+    assert settle(members, 5.0)["billed"] == 15.0
+    platform = placed(custody | {"platform.custody_from": "platform"}, {(WAIT, M0): 10})
+    out = settle(platform, 5.0)
+    assert (out["billed"], out["cost"], out["custody"]) == (5.0, 5.0, 10.0)
+
+
+# First bills
+
+FREE = {"plans.main.first_bill_free": True}
+
+
+def test_the_platform_pays_first_bills_of_those_it_has_promised_them_to() -> None:
+    small = placed(FREE | {"plans.main.trivial_share_yuan": 1.0}, {(WAIT, M0): 8, (3, F1): 2})
+    small.state.stage["free"][0, WAIT] = 0.25
+    out = settle(small, 20.0)
+    # two of the eight owe two yuan each that they do not pay
+    assert (out["billed"], out["subsidy"], out["free_bills"]) == (16.0, 4.0, 4.0)
+    assert out["share"] == 2.0, "what members see is the whole charge"
+    assert small.state.charged_year[0, WAIT, M0] == 1.5
+    assert small.state.charged_year[0, 3, F1] == 2.0
+    assert small.state.cells["paid"][0, [M0, F1]].tolist() == [12.0, 4.0]
+    assert small.state.plan["carried"][0] == 0.0
+
+
+def test_a_trivial_bill_is_paid_by_members_and_leaves_the_promise_for_later() -> None:
+    small = placed(FREE | {"plans.main.trivial_share_yuan": 2.0}, {(WAIT, M0): 8, (3, F1): 2})
+    small.state.stage["free"][0, WAIT] = 0.25
+    out = settle(small, 20.0)
+    assert (out["billed"], out["free_bills"]) == (20.0, 0.0)
+    assert small.state.charged_year[0, WAIT, M0] == 2.0
+    assert small.state.stage["free"][0, WAIT] == 0.25
+    assert settle(small, 20.5)["free_bills"] > 0.0
+
+
+# Reserves
+
+
+def smoothing(persistence: float, loading: float = 0.0) -> dict[str, Any]:
+    fields = {"persistence": persistence, "loading_yuan": loading}
+    return {"plans.main.smoothing": fields}
+
+
+def put_by(small: Pool, out: np.void) -> float:
+    """Put into the reserve what the period has for it; give what is held then."""
+    small.state.plan["reserve"][0] += out["to_reserve"]
+    return float(small.state.plan["reserve"][0])
+
+
+def test_a_smoothed_charge_follows_the_cost_slowly_and_the_reserve_takes_the_difference() -> None:
+    small = placed(smoothing(0.5, 0.25) | {"plans.main.reserve_yuan": 40.0}, {(WAIT, M0): 10})
+    # 1 was advertised: 1/2 + 3/2 + 1/4, then 9/8 + 2 + 1/4
+    first = settle(small, 30.0)
+    assert (first["share"], first["billed"], first["to_reserve"]) == (2.25, 22.5, -7.5)
+    assert put_by(small, first) == 32.5
+    second = settle(small, 40.0)
+    assert (second["share"], second["to_reserve"]) == (3.375, -6.25)
+    assert put_by(small, second) == 26.25
+    # and of a period without cost the charge goes into the reserve
+    third = settle(small, 0.0)
+    assert (third["billed"], third["to_reserve"]) == (19.375, 19.375)
+    assert small.state.plan["carried"][0] == 0.0
+
+
+def test_the_charge_rises_to_what_the_cost_needs_where_the_reserve_would_be_overdrawn() -> None:
+    small = placed(smoothing(0.5) | {"plans.main.reserve_yuan": 5.0}, {(WAIT, M0): 10})
+    out = settle(small, 30.0)
+    assert (out["billed"], out["to_reserve"]) == (25.0, -5.0)
+    assert put_by(small, out) == 0.0
+    # the next charge follows what was charged, not what would have been: 2.5 / 2 + 3 / 2
+    assert settle(small, 30.0)["share"] == 3.0, "no reserve is left"
+    assert small.state.plan["smoothed"][0] == 3.0
+
+
+@FEW
+@given(
+    persistence=st.sampled_from([0.0, 0.5, 0.9]),
+    loading=st.sampled_from([0.0, 0.125]),
+    reserve=st.floats(0.0, 200.0),
+    costs=st.lists(st.floats(-50.0, 500.0), min_size=1, max_size=8),
+)
+def test_smoothed_charges_are_those_of_the_twin_and_never_overdraw_the_reserve(
+    persistence: float, loading: float, reserve: float, costs: list[float]
+) -> None:
+    small = placed(
+        smoothing(persistence, loading) | {"plans.main.reserve_yuan": reserve}, {(WAIT, M0): 7}
+    )
+    slow = oracles.Reserve(Fraction(reserve), Fraction(1))
+    for cost in costs:
+        out = settle(small, cost)
+        total = slow.settle(Fraction(cost), 7, Fraction(persistence), Fraction(loading))
+        # a few roundings a period of sums up to 5000
+        assert out["billed"] == pytest.approx(float(total), abs=1e-10)
+        held = put_by(small, out)
+        assert held == pytest.approx(float(slow.held), abs=1e-10)
+        assert held >= -1e-10
+        assert small.state.plan["carried"][0] == pytest.approx(0.0, abs=1e-10)
+
+
+def test_a_reserve_pays_the_cost_where_there_is_nobody_to_charge() -> None:
+    small = placed(smoothing(0.5) | {"plans.main.reserve_yuan": 9.0}, {(0, M0): 4})
+    out = settle(small, 12.0)
+    assert (out["billed"], out["to_reserve"], out["subsidy"]) == (0.0, -9.0, 3.0)
+    assert small.state.plan["smoothed"][0] == 1.0
+    cheap = placed(smoothing(0.5) | {"plans.main.reserve_yuan": 9.0}, {(0, M0): 4})
+    assert settle(cheap, 5.0)["to_reserve"] == -5.0
+
+
+@pytest.mark.parametrize("cost", [0.0, 30.0, 900.0])
+def test_a_fixed_price_is_charged_whatever_the_cost_and_the_fund_takes_the_difference(
+    cost: float,
+) -> None:
+    small = placed({"plans.main.fixed_price_yuan_per_year": 12.0}, {(WAIT, M0): 10})
+    out = settle(small, cost)
+    # twelve yuan a year in four periods
+    assert (out["share"], out["billed"], out["to_reserve"]) == (3.0, 30.0, 30.0 - cost)
+    assert (out["subsidy"], small.state.plan["carried"][0]) == (0.0, 0.0)
+    assert put_by(small, out) == 30.0 - cost
+
+
+def test_a_fixed_price_is_split_by_the_plans_rule() -> None:
+    table = [{"from_age": 0, "male": 1.0, "female": 2.0}]
+    small = placed(
+        {
+            "plans.main.fixed_price_yuan_per_year": 12.0,
+            "plans.main.rule": "table",
+            "plans.main.weights": table,
+        },
+        {(WAIT, M0): 1, (WAIT, F0): 1},
+    )
+    settle(small, 77.0)
+    assert small.state.charge[0, WAIT, [M0, F0]].tolist() == [2.0, 4.0]
+
+
+# Rules that know the period's losses
+
+QUARTER = Fraction(1, 4)
+YOUNG_LAW = oracles_sharing.law(QUARTER, 300, {Fraction(1): Fraction(1)})
+OLD_LAW = oracles_sharing.law(QUARTER, 100, {Fraction(1): Fraction(1)})
+FIVE = [YOUNG_LAW] * 3 + [OLD_LAW] * 2
+
+
+def knowing(rule: str, claim: bool, **plan: Any) -> Pool:
+    """Three of 30 to gain 300 yuan and two to gain 100, each ill with 1/4; one of the three is."""
+    fields = {"rule": rule, "custody_yuan_per_member_year": 2.0, "fee_rate": 0.08} | plan
+    changes = {f"plans.main.{name}": value for name, value in fields.items()}
+    small = placed(changes, {(WAIT, M0): 3 - claim, (3, M1): 2})
+    if claim:
+        accept(small, M0)
+    small.state.incidence[0] = 0.25
+    return small
+
+
+def by_minimum_variance(losses: list[int]) -> list[Fraction]:
+    matrix = oracles_sharing.minimum_variance_matrix(FIVE)
+    return [sum((a * x for a, x in zip(line, losses, strict=True)), Fraction(0)) for line in matrix]
+
+
+BY_RULE = {
+    "linear": oracles_sharing.linear(FIVE, Fraction(300)),
+    "minimum_variance": by_minimum_variance([300, 0, 0, 0, 0]),
+    "conditional_mean": oracles_sharing.conditional_mean(FIVE, 300),
+}
+
+
+@pytest.mark.parametrize("platform_share", [0.0, 0.25])
+@pytest.mark.parametrize("rule", BY_RULE)
+def test_fee_follows_the_benefits_that_a_rule_shares_and_heads_share_the_rest(
+    rule: str, platform_share: float
+) -> None:
+    small = knowing(rule, claim=True)
+    out = settle(small, cost=5.0, cases=1, platform_share=platform_share)
+    part = 1.0 - platform_share
+    # half a yuan of custody a member, and five that were carried in
+    rest = part * (5 * 0.5 + 5.0) / 5
+    young, old = BY_RULE[rule][0], BY_RULE[rule][-1]
+    # a handful of roundings; the inversion of the conditional mean loses three digits more
+    assert small.state.charge[0, WAIT, M0] == pytest.approx(part * 1.08 * young + rest, rel=1e-10)
+    assert small.state.charge[0, 3, M1] == pytest.approx(part * 1.08 * old + rest, rel=1e-10)
+    assert out["billed"] == pytest.approx(part * (324.0 + 7.5), rel=1e-12)
+    assert out["subsidy"] == pytest.approx(platform_share * 331.5, rel=1e-12)
+    assert out["credited"] == 0.0
+
+
+def test_bands_reinsure_each_other_with_their_quota() -> None:
+    bands = {"from_ages": [0, 30], "quota": 0.5, "rule": "equal"}
+    small = knowing("pooled_bands", claim=True, pooled_bands=bands, fee_rate=0.0)
+    settle(small, cases=1)
+    # half of 300 stays in the band; the other half goes by the expected cost of 225 and 50
+    young, old = 150 / 3 + 150 * 225 / 275 / 3, 150 * 50 / 275 / 2
+    assert small.state.charge[0, WAIT, M0] == pytest.approx(young + 0.5, rel=1e-13)
+    assert small.state.charge[0, 3, M1] == pytest.approx(old + 0.5, rel=1e-13)
+
+
+def test_a_very_good_period_credits_those_whose_loss_was_uncertain() -> None:
+    small = knowing("linear", claim=False, custody_yuan_per_member_year=0.0)
+    out = settle(small)
+    by_member = oracles_sharing.linear(FIVE, Fraction(0))
+    assert by_member[0] < 0 < by_member[-1]
+    assert small.state.charge[0, WAIT, M0] == pytest.approx(1.08 * float(by_member[0]), rel=1e-13)
+    assert small.state.charge[0, 3, M1] == pytest.approx(1.08 * float(by_member[-1]), rel=1e-13)
+    assert out["credited"] == pytest.approx(-3 * 1.08 * float(by_member[0]), rel=1e-13)
+    assert out["billed"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_members_who_wait_bear_no_risk_where_a_rule_asks_for_it() -> None:
+    small = knowing("linear", claim=False, waiting_members_pay=True, fee_rate=0.0)
+    small.state.members[0, 0, 0, STEADY, M0] = 5
+    settle(small)
+    assert small.state.charge[0, 0, M0] == pytest.approx(0.5, rel=1e-13), "custody alone"
+
+
+def test_a_plan_without_payers_is_charged_to_the_bearer_under_any_rule() -> None:
+    small = placed({"plans.main.rule": "linear", "plans.main.claimants_pay": False}, {})
+    accept(small, M0)
+    small.state.incidence[0] = 0.25
+    out = settle(small, cases=1)
+    assert (out["payers"], out["billed"], out["subsidy"]) == (0, 0.0, 300.0)
+
+
+def test_claims_of_a_group_are_spread_over_its_stages_as_its_payers_are() -> None:
+    small = placed({}, {})
+    small.state.payers[0, WAIT, M0], small.state.payers[0, STAGES - 1, M0] = 3, 1
+    small.state.accepted[0, M0, 0], small.state.accepted[0, F1, 0] = 2, 1
+    by_cell = np.full((STAGES, 12), -1.0)
+    apportion.claims_by_cell(small.parameters, small.state, 0, by_cell)
+    expected = np.zeros((STAGES, 12))
+    expected[WAIT, M0], expected[STAGES - 1, M0] = 450.0, 150.0
+    expected[STAGES - 1, F1] = 100.0  # of whom nobody pays
+    assert (by_cell == expected).all()
+
+
+# Cells
+
+
+def test_each_group_is_booked_what_it_pays_and_receives() -> None:
+    small = placed(
+        {"plans.main.fee_rate": 0.25, "plans.main.benefit_limit_yuan_per_payer": 20.0},
+        {(WAIT, M0): 6, (3, F1): 2, (0, F1): 5},
+    )
+    accept(small, M0)
+    accept(small, F1)
+    for period in (1, 2):
+        settle(small, cases=2)
+        cells = small.state.cells[0]
+        assert cells["cases"][[M0, F1]].tolist() == [period, period]
+        # ten payers: 200 of the 300, and 100 in full, spread over both as they were due
+        assert cells["received"][M0] == pytest.approx(period * 300 * 0.75, rel=1e-14)
+        assert cells["received"][F1] == pytest.approx(period * 100 * 0.75, rel=1e-14)
+        assert cells["paid"][M0] == pytest.approx(period * 375 * 0.7, rel=1e-14)
+        assert cells["paid"][F1] == pytest.approx(period * 375 * 0.3, rel=1e-14)
+    assert np.count_nonzero(small.state.cells["cases"]) == 2

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import claims
+from kernels import claims, cohort
 from kernels.draws import Purpose
+from kernels.dtypes import PERIOD_ROW
 from kernels.state import ACCEPTED, REFUSED
 from tests import oracles, oracles_draws
 from tests.kernels.pools import (
@@ -89,8 +90,8 @@ def test_incidence_is_the_formula_to_fifty_digits(
             "claims.selection_years": years,
         }
     )
-    small.state.wear[0] = oracles.wear(past, years, 4)
-    claims.set_incidence(small.parameters, small.state.wear[0], small.state.incidence[0])
+    small.state.stage["wear"][0] = oracles.wear(past, years, 4)
+    claims.set_incidence(small.parameters, small.state.stage[0], 1.0, small.state.incidence[0])
     slow = oracles.diagnosis_probability(yearly / 2, 4, start, oracles.wear(past, years, 4))
     # sigma cancels where s0 > 1: 4 roundings of numbers up to 3, relative to sigma >= 2**-52
     sigma_floor = 1e-15 * (1 + start) * yearly
@@ -189,7 +190,7 @@ def test_yesterdays_diagnoses_are_not_reported_twice() -> None:
 def test_nobody_of_the_padding_is_ever_diagnosed() -> None:
     small = pool({"channels.hollow": CHANNEL | {"padding": 0.5}})
     small.state.members[0, :, 0, :, group(PADDING, YOUNG, MALE) :] = 1000
-    claims.set_incidence(small.parameters, small.state.wear[0], small.state.incidence[0])
+    claims.set_incidence(small.parameters, small.state.stage[0], 1.0, small.state.incidence[0])
     assert small.state.incidence[0, WAIT, M0] > 0
     assert diagnose(small) == 0
 
@@ -339,3 +340,83 @@ def test_settled_claimants_leave_and_the_others_wait_on() -> None:
     assert left(small.state) == {"claimed": 3}
     assert small.state.pending_members[0, M0] == 2
     assert np.count_nonzero(small.state.pending_members) == 1
+
+
+# Common shock and trend
+
+SHAKEN = {"claims.common_shock": {"volatility": 0.5, "persistence": 0.75}}
+
+
+def shocks(changes: dict[str, Any], path: int = PATH, periods: int = 12) -> list[float]:
+    small = pool(changes)
+    found = []
+    for period in range(periods):
+        claims.draw_shock(small.parameters, small.state, SEED, path, period)
+        found.append(float(small.state.market["shock"][0]))
+    return found
+
+
+@pytest.mark.parametrize("persistence", [0.0, 0.75, 0.99])
+def test_shocks_are_a_log_normal_walk_back_to_its_mean(persistence: float) -> None:
+    normals = []
+    for period in range(12):
+        where = oracles_draws.Address(int(SEED), PATH, Purpose.SHOCK, period, 0)
+        normals.append(oracles.standard_normal(*oracles_draws.uniforms(where)))
+    found = shocks({"claims.common_shock": {"volatility": 0.5, "persistence": persistence}})
+    # a dozen roundings of deviates below 9
+    assert found == pytest.approx(oracles.common_shocks(normals, 0.5, persistence), rel=1e-12)
+    assert len(set(found)) == 12
+
+
+def test_without_volatility_there_is_no_shock() -> None:
+    assert shocks({"claims.common_shock": {"persistence": 0.75}}) == [1.0] * 12
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("period", [0, 1, 5])
+def test_shocks_have_mean_one_and_the_same_spread_in_every_period(period: int) -> None:
+    """Both within 5 standard errors, false alarm below 1e-5: the walk starts in its own law."""
+    paths, volatility = 4_000, 0.5
+    found = np.array([shocks(SHAKEN, path, period + 1)[period] for path in range(paths)])
+    # Var Z = exp(v^2) - 1
+    error = np.sqrt((np.exp(volatility**2) - 1) / paths)
+    assert found.mean() == pytest.approx(1.0, abs=5 * error)
+    spread = np.log(found).var()
+    assert spread == pytest.approx(volatility**2, abs=5 * volatility**2 * np.sqrt(2 / paths))
+
+
+def test_shock_and_trend_multiply_everybodys_incidence() -> None:
+    small = pool()
+    claims.set_incidence(small.parameters, small.state.stage[0], 2.5, small.state.incidence[0])
+    slow = oracles.diagnosis_probability(2.5 * 0.04, 4, 1.0, 1.0)
+    assert small.state.incidence[0, WAIT, M0] == pytest.approx(slow, rel=1e-14)
+    slow = oracles.diagnosis_probability(2.5 * 3 * 0.02, 4, 1.0, 1.0)
+    impaired = group(IMPAIRED, OLD, FEMALE)
+    assert small.state.incidence[0, 0, impaired] == pytest.approx(slow, rel=1e-14)
+
+
+def test_a_period_is_as_risky_as_its_shock_and_its_trend_make_it() -> None:
+    small = pool(SHAKEN | {"claims.trend_per_year": 0.2})
+    rows = np.zeros((12, 1), PERIOD_ROW)
+    for period in range(12):
+        cohort.simulate_period(small.parameters, small.state, rows, SEED, PATH, period)
+        shock = float(rows["shock"][period, 0])
+        slow = oracles.diagnosis_probability(0.04 * shock * 1.2 ** (period / 4), 4, 1.0, 1.0)
+        assert small.state.incidence[0, WAIT, M0] == pytest.approx(slow, rel=1e-13)
+    assert (np.diff(rows["shock"][:, 0]) != 0).all()
+    assert rows["shock"][:, 0].tolist() == shocks(SHAKEN)
+
+
+def test_exposure_and_expected_cost_count_who_is_at_risk_before_diagnoses() -> None:
+    small = pool({"plans.main.grace_failures": 2, "plans.main.fee_rate": 0.25})
+    small.state.members[0, WAIT - 1, 0, STEADY, M0] = 3
+    small.state.members[0, WAIT, 0, STEADY, M0] = 4
+    small.state.members[0, STAGES - 1, 1, 1, M0] = 5
+    small.state.members[0, WAIT, 0, STEADY, F1] = 2
+    small.state.incidence[0] = 1.0
+    diagnose(small)
+    diagnose(small, period=1)
+    assert small.state.cells["exposure"][0, [M0, F1]].tolist() == [9, 2]
+    assert small.state.cells["exposure"].sum() == 11
+    # a diagnosis is certain: 300 yuan of the young, 100 of the old, and the fee
+    assert small.state.cells["expected"][0, [M0, F1]].tolist() == [9 * 375.0, 2 * 125.0]

@@ -10,6 +10,7 @@ from scipy import stats
 
 from kernels import draws
 from kernels.draws import Purpose, Stream
+from tests import oracles
 from tests import oracles_draws as oracle
 from tests.oracles_draws import Address
 
@@ -447,3 +448,26 @@ def test_log_factorial_ratio_adds_up_logarithms(a: int, d: int) -> None:
     tolerance = 8e-11 + 4 * 2.0**-53 * d * math.log(a + d + 1)
     assert abs(draws.log_factorial_ratio(float(a), float(a + d)) - exact) <= tolerance
     assert abs(draws.log_factorial_ratio(float(a + d), float(a)) + exact) <= tolerance
+
+
+# The normal law
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(address=cells)
+def test_a_normal_number_is_box_and_mullers_of_the_addresss_two_uniforms(address: Address) -> None:
+    slow = oracles.standard_normal(*oracle.uniforms(address))
+    # a logarithm, a root, a cosine and their products: some ulp of numbers below 9
+    assert draws.normal(stream_of(address), address.cell) == pytest.approx(
+        slow, rel=1e-13, abs=1e-13
+    )
+
+
+@pytest.mark.statistical
+def test_normal_numbers_have_the_moments_of_their_law() -> None:
+    """Mean, variance and fourth moment within 5 standard errors: false alarm below 1e-5."""
+    n = 20_000
+    numbers = np.array([draws.normal(stream_of(HOME), cell) for cell in range(n)])
+    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        error = 5 * np.sqrt(variance / n)
+        assert (numbers**power).mean() == pytest.approx(moment, abs=error)

@@ -28,6 +28,7 @@ from tests.kernels.pools import (
     group,
     left,
     pool,
+    row,
 )
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -253,3 +254,193 @@ def test_what_is_written_off_is_borne_by_the_platform_or_the_next_period(
     small.state.plan["carried"][0] = 1.0
     assert payment.bear_written_off(small.parameters, small.state, 0) == borne
     assert money(small, "carried") == carried
+
+
+# Prepaid balances
+
+
+def prepaid(top_up: float, low: float = 4.0, more: dict[str, Any] | None = None) -> Pool:
+    """A plan with deposits of ten yuan; its members' balances are full."""
+    fields = {"deposit_yuan": 10.0, "low_balance_yuan": low, "top_up": top_up}
+    return pool({"plans.main.prepaid": fields} | (more or {}))
+
+
+def hold(small: Pool, stage: int, number: int, members: int, balance: float = 10.0) -> None:
+    """Put steady members with a balance each into a cell."""
+    small.state.members[0, stage, 0, STEADY, number] = members
+    small.state.balance[0, stage, number] = balance
+    small.state.plan["balances"][0] += members * balance
+
+
+def close(small: Pool) -> np.void:
+    out = row()
+    payment.close_balances(small.parameters, small.state, out, 0)
+    return out
+
+
+def test_charges_are_drawn_from_balances() -> None:
+    small = prepaid(0.0)
+    hold(small, WAIT, M0, 5)
+    small.state.pending_members[0, F1] = 2  # claimants pay as they are billed
+    collect(small, billed(small, 1.5))
+    assert small.state.balance[0, WAIT, M0] == 8.5
+    assert (money(small, "drawn"), money(small, "collected")) == (7.5, 10.5)
+    out = close(small)
+    assert (out["balances"], out["paid_in"], out["paid_back"]) == (42.5, 0.0, 0.0)
+    assert left(small.state) == {}
+
+
+def test_payment_by_balance_cannot_fail() -> None:
+    small = prepaid(0.0, more={"motives.steady.payment_failure": 1.0})
+    hold(small, WAIT, M0, 5)
+    collect(small, billed(small, 1.5))
+    assert (money(small, "collected"), money(small, "outstanding")) == (7.5, 0.0)
+
+
+@pytest.mark.parametrize(("charge", "low"), [(6.0, False), (6.5, True), (12.0, True)])
+def test_who_falls_below_the_low_balance_fills_it_up_to_the_deposit(
+    charge: float, low: bool
+) -> None:
+    small = prepaid(1.0)
+    hold(small, WAIT, M0, 5)
+    collect(small, billed(small, charge))
+    assert small.state.balance[0, WAIT, M0] == (10.0 if low else 4.0)
+    out = close(small)
+    assert out["paid_in"] == (5 * charge if low else 0.0)
+    assert (out["paid_back"], money(small, "collected")) == (0.0, 5 * charge)
+    assert left(small.state) == {}
+
+
+def test_who_does_not_fill_it_up_leaves_and_has_the_rest_back() -> None:
+    small = prepaid(0.0)
+    hold(small, WAIT, M0, 5)
+    hold(small, WAIT, F1, 2, balance=30.0)
+    collect(small, billed(small, 7.0))
+    assert left(small.state) == {"balance_exhausted": 5}
+    assert small.state.members.sum() == 2
+    out = close(small)
+    assert (out["paid_back"], out["balances"]) == (15.0, 46.0)
+    assert (money(small, "collected"), money(small, "written_off")) == (49.0, 0.0)
+
+
+def test_what_the_balances_of_leavers_did_not_cover_is_written_off() -> None:
+    small = prepaid(0.0)
+    hold(small, WAIT, M0, 5)
+    collect(small, billed(small, 12.0))
+    assert left(small.state) == {"balance_exhausted": 5}
+    assert (money(small, "collected"), money(small, "written_off")) == (50.0, 10.0)
+    assert (money(small, "outstanding"), money(small, "drawn")) == (0.0, 50.0)
+    assert close(small)["paid_back"] == 0.0
+
+
+def test_who_fills_up_is_the_twins_draw_of_each_motive() -> None:
+    small = prepaid(0.3)
+    hold(small, STAGES - 1, F1, 40)
+    small.state.members[0, STAGES - 1, 0, BARGAIN, F1] = 25
+    small.state.plan["balances"][0] += 250.0
+    collect(small, billed(small, 8.0))
+    code = int(small.parameters.groups["code"][F1])
+    staying = []
+    for motive, members in ((STEADY, 40), (BARGAIN, 25)):
+        cell = oracles.cell_number(0, STAGES - 1, WAIT, 0, motive, code)
+        where = oracles_draws.Address(int(SEED), PATH, Purpose.TOP_UP, PERIOD, cell)
+        staying.append(oracles_draws.binomial(where, members, 0.3))
+    assert small.state.members[0, STAGES - 1, 0, :, F1].tolist() == staying
+    assert 0 < sum(staying) < 65
+    assert left(small.state) == {"balance_exhausted": 65 - sum(staying)}
+    out = close(small)
+    assert out["paid_in"] == 8.0 * sum(staying)
+    assert out["paid_back"] == 2.0 * (65 - sum(staying))
+
+
+def test_who_is_charged_nothing_keeps_even_a_low_balance() -> None:
+    small = prepaid(0.0)
+    hold(small, 0, M0, 5, balance=1.0)
+    collect(small, billed(small, 8.0))
+    assert small.state.balance[0, 0, M0] == 1.0
+    assert left(small.state) == {}
+
+
+def test_a_first_bill_that_the_platform_pays_is_not_drawn() -> None:
+    small = prepaid(0.0)
+    hold(small, WAIT, M0, 5)
+    small.state.plan["gives"][0] = 1.0
+    small.state.stage["free"][0, WAIT] = 0.5
+    billed(small, 3.0)
+    collect(small, 7.5)
+    assert small.state.balance[0, WAIT, M0] == 8.5
+    assert money(small, "collected") == 7.5
+
+
+def test_a_free_first_bill_cannot_fail() -> None:
+    small = pool({"motives.steady.payment_failure": 1.0, "plans.main.grace_failures": 2})
+    small.state.members[0, WAIT, 0, STEADY, M0] = 4
+    small.state.plan["gives"][0] = 1.0
+    small.state.stage["free"][0, WAIT] = 0.75
+    billed(small, 2.0)
+    collect(small, 2.0)
+    assert small.state.debt[0, WAIT, 0, STEADY, M0] == 2.0
+    assert money(small, "collected") == 0.0
+
+
+def test_padding_has_no_balance_and_goes_at_its_first_bill() -> None:
+    small = prepaid(1.0, more=HOLLOW)
+    hold(small, WAIT, M0, 5)
+    small.state.members[0, WAIT, 0, STEADY, NOBODY_AT_HOME] = 3
+    collect(small, billed(small, 2.0))
+    assert left(small.state) == {"arrears": 3}
+    assert (money(small, "collected"), money(small, "written_off")) == (10.0, 6.0)
+
+
+@pytest.mark.parametrize(("interest_to", "growth"), [("members", 1.25), ("platform", 1.0)])
+def test_interest_on_balances_and_reserve_goes_to_members_or_to_the_platform(
+    interest_to: str, growth: float
+) -> None:
+    rate = {"platform.interest_rate": 1.0, "platform.interest_to": interest_to}
+    small = prepaid(1.0, more=rate)
+    hold(small, WAIT, M0, 4, balance=8.0)
+    small.state.plan["reserve"][0] = 16.0
+    out = close(small)
+    # a quarter of 16 and of 32
+    assert out["interest"] == 12.0
+    assert small.state.balance[0, WAIT, M0] == 8.0 * growth
+    assert out["balances"] == money(small, "balances") == 32.0 * growth
+    assert money(small, "reserve") == 16.0 * growth
+    assert out["paid_back"] == 0.0
+
+
+@pytest.mark.parametrize(("reserve", "interest"), [(16.0, 4.0), (-16.0, 0.0)])
+def test_a_plan_without_balances_has_interest_on_its_reserve_and_owes_none(
+    reserve: float, interest: float
+) -> None:
+    small = pool({"platform.interest_rate": 1.0})
+    small.state.plan["reserve"][0] = reserve
+    out = close(small)
+    assert (out["interest"], out["balances"], out["paid_in"]) == (interest, 0.0, 0.0)
+    assert money(small, "reserve") == reserve + interest
+
+
+@EXAMPLES
+@given(
+    people=st.lists(st.integers(0, 30), min_size=4, max_size=4),
+    balances=st.lists(st.floats(0.0, 40.0), min_size=4, max_size=4),
+    charge=st.floats(0.0, 30.0),
+    top_up=st.sampled_from([0.0, 0.5, 1.0]),
+    rate=st.sampled_from([0.0, 0.08]),
+)
+def test_balances_change_by_what_is_paid_in_and_interest_less_what_is_drawn_and_paid_back(
+    people: list[int], balances: list[float], charge: float, top_up: float, rate: float
+) -> None:
+    small = prepaid(top_up, more={"platform.interest_rate": rate})
+    for place, (members, balance) in enumerate(zip(people, balances, strict=True)):
+        hold(small, WAIT + place // 2, (M0, F1)[place % 2], members, balance)
+    before = money(small, "balances")
+    bill = billed(small, charge)
+    collect(small, bill)
+    out = close(small)
+    # sums of four cells below 2000 yuan
+    flow = out["paid_in"] + out["interest"] - money(small, "drawn") - out["paid_back"]
+    assert out["balances"] == pytest.approx(before + flow, abs=1e-9)
+    assert out["paid_back"] >= -1e-9
+    assert money(small, "collected") + money(small, "written_off") == pytest.approx(bill, abs=1e-9)
+    assert small.state.members.sum() + small.state.left[0].sum() == sum(people)

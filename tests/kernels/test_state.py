@@ -21,10 +21,12 @@ from tests.kernels.pools import (
     IMPAIRED,
     MALE,
     OLD,
+    PADDING,
     SEED,
     STAGES,
     STANDARD,
     STEADY,
+    TWO_POOLS,
     WAIT,
     YOUNG,
     group,
@@ -96,7 +98,7 @@ def test_initial_members_stand_in_their_cells_and_are_taken_out_of_the_market() 
     assert state.members[0, WAIT + 1, 0, BARGAIN, group(IMPAIRED, OLD, FEMALE)] == 5
     assert state.members[0, STAGES - 1, 0, STEADY, F1] == 6
     assert state.members.sum() == state.pool["members"][0] == 15
-    assert state.pool["market_left"][0] == 10_000 - 15
+    assert state.market["market_left"][0] == 10_000 - 15
 
 
 @pytest.mark.parametrize(("past", "band"), [(0, 0), (2, 0), (3, 1), (5, 1), (6, 2), (99, 2)])
@@ -124,9 +126,9 @@ def test_initial_members_bring_the_wear_of_their_tenure() -> None:
     ]
     small = pool({"initial_members": people, "claims.selection_years": 2.0})
     mean = (oracles.wear(5, 2.0, 4) + 3 * oracles.wear(9, 2.0, 4)) / 4
-    assert small.state.wear[0, STAGES - 1] == pytest.approx(mean, rel=1e-14)
-    assert list(small.state.wear[0, : WAIT + 2]) == [1.0] * (WAIT + 2)
-    small.state.wear[:] = 0.0
+    assert small.state.stage["wear"][0, STAGES - 1] == pytest.approx(mean, rel=1e-14)
+    assert list(small.state.stage["wear"][0, : WAIT + 2]) == [1.0] * (WAIT + 2)
+    small.state.stage["wear"][:] = 0.0
     assert small.parameters.initial_wear.all(), "a path must not change its parameters"
 
 
@@ -135,7 +137,7 @@ def test_a_pool_has_room_for_the_longest_grace_and_wait_of_its_plans() -> None:
     state = pool({"plans.other": other}).state
     assert state.members.shape == (2, 7 + 3, 4, 2, 12)
     assert state.debt.shape == (2, 7 + 3, 3, 2, 12)
-    assert (state.unbilled == 1.0).all()
+    assert (state.stage["unbilled"] == 1.0).all()
 
 
 # Draws and departures
@@ -207,3 +209,79 @@ def test_members_are_counted_with_those_in_arrears_and_claimants() -> None:
     small.state.pending_members[0, M0] = 7
     assert kernel_state.stage_members(small.state.members[0, WAIT]) == 5
     assert kernel_state.plan_members(small.state.members[0], small.state.pending_members[0]) == 20
+
+
+# Money that members hold
+
+PREPAID = {"plans.main.prepaid": {"deposit_yuan": 10.0}}
+
+
+def test_initial_members_have_paid_in_their_deposits() -> None:
+    people = [initial(29, "male", tenure_periods=9, members=4), initial(30, "female", members=3)]
+    state = pool(PREPAID | {"initial_members": people}).state
+    assert state.plan["balances"][0] == 70.0
+    assert state.balance[0, STAGES - 1, M0] == state.balance[0, 0, F1] == 10.0
+    assert state.plan["paid_in"][0] == 0.0, "that was before the first period"
+    assert not pool({"initial_members": people}).state.balance.any()
+
+
+def test_a_plan_starts_with_its_reserve_and_the_advertised_share() -> None:
+    fund = {"plans.main.fixed_price_yuan_per_year": 4.0, "plans.main.reserve_yuan": 55.0}
+    state = pool(fund | {"plans.main.advertised_share_yuan": 2.5}).state
+    assert (state.plan["reserve"][0], state.plan["smoothed"][0]) == (55.0, 2.5)
+
+
+def test_a_deposit_is_averaged_with_the_balances_of_those_who_are_there() -> None:
+    small = pool(PREPAID | {"channels.hollow": CHANNEL | {"padding": 0.5}})
+    state = small.state
+    state.balance[0] = 2.0
+    state.members[0, 0, 0, BARGAIN, M0] = 3
+    kernel_state.pay_deposits(small.parameters, state, 0, 0, M0, 1)
+    assert (state.balance[0, 0, M0], state.plan["paid_in"][0]) == (4.0, 10.0)
+    kernel_state.pay_deposits(small.parameters, state, 0, 0, F1, 2)
+    assert (state.balance[0, 0, F1], state.plan["paid_in"][0]) == (10.0, 30.0)
+    kernel_state.pay_deposits(small.parameters, state, 0, 0, group(PADDING, OLD, MALE), 2)
+    kernel_state.pay_deposits(small.parameters, state, 0, 0, M0, 0)
+    assert state.plan["paid_in"][0] == 30.0, "nobody pays for nobody"
+    plain = pool()
+    kernel_state.pay_deposits(plain.parameters, plain.state, 0, 0, M0, 4)
+    assert plain.state.plan["paid_in"][0] == plain.state.balance.sum() == 0.0
+
+
+@pytest.mark.parametrize(("gives", "free", "own"), [(0, 1.0, 1.0), (1, 0.25, 0.75), (1, 1.0, 0.0)])
+def test_members_pay_the_part_of_their_charges_that_is_not_a_first_bill_of_the_platforms(
+    gives: int, free: float, own: float
+) -> None:
+    small = pool()
+    small.state.plan["gives"][0] = gives
+    small.state.stage["free"][0, WAIT] = free
+    assert kernel_state.own_part(small.state, 0, WAIT) == own
+
+
+# Several pools
+
+
+def test_members_of_a_pool_are_those_of_its_plans_and_the_market_counts_open_pools() -> None:
+    third = {"plans.third": BASE["plans"]["main"] | {"pool": "two"}}
+    people = [
+        initial(29, "male", plan=plan, members=members)
+        for plan, members in (("main", 4), ("other", 5), ("third", 6))
+    ]
+    small = pool(third | {"initial_members": people}, base=TWO_POOLS)
+    state = small.state
+    assert state.pool["members"].tolist() == [4, 11]
+    assert state.market["market_left"][0] == 10_000 - 15
+    state.pending_members[2, M0] = 2
+    members = [int(kernel_state.pool_members(small.parameters, state, q)) for q in (0, 1)]
+    assert members == [4, 13]
+    assert kernel_state.market_members(state) == 15, "as last counted"
+    state.pool["closed"][0] = True
+    assert kernel_state.market_members(state) == 11
+
+
+def test_every_pool_starts_open_with_its_funding() -> None:
+    funding = {"pools.two.platform": {"funding_yuan": 70.0}, "platform.funding_yuan": 20.0}
+    state = pool(funding, base=TWO_POOLS).state
+    assert state.pool["cash"].tolist() == [20.0, 70.0]
+    assert state.pool["closure_period"].tolist() == [-1, -1]
+    assert not state.pool["closed"].any()

@@ -107,7 +107,14 @@ def test_classes_that_hold_nobody_change_nothing(scenario: Scenario, path: int) 
     wider = changed(
         scenario,
         motives={"nobody": {"payment_failure": 0.3, "lapse": {"base": 0.5}}},
-        plans={"empty": {**first.model_dump(), "wait_periods": 9, "grace_failures": 5}},
+        plans={
+            "empty": {
+                **first.model_dump(),
+                "wait_periods": 9,
+                "grace_failures": 5,
+                "reserve_yuan": 0.0,  # it would bear interest
+            }
+        },
         channels={
             "unused": {
                 "ages": [{"from_age": 20, "to_age": 20, "male": 0.5, "female": 0.5}],

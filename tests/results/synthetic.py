@@ -71,7 +71,9 @@ def _filled(table: str, given: dict[str, Any], rows: int, rng: np.random.Generat
     arrays = []
     for column in schema:
         whole = pa.types.is_integer(column.type)
-        drawn = rng.integers(0, 10**8, rows) if whole else rng.lognormal(3, 2, rows)
+        drawn: Any = rng.integers(0, 10**8, rows) if whole else rng.lognormal(3, 2, rows)
+        if pa.types.is_dictionary(column.type):
+            drawn = ["main"] * rows
         arrays.append(pa.array(given.get(column.name, drawn), column.type))
     return pa.Table.from_arrays(arrays, schema=schema)
 

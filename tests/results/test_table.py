@@ -58,7 +58,7 @@ def test_shares_of_a_year_are_over_the_paths_that_ran_it_through(run: Run) -> No
 def test_closures_are_counted_with_their_main_cause(run: Run) -> None:
     paths = run.pandas("paths")
     causes = paths[(paths["point"] == 0) & (paths["closure_cause"] != "none")]["closure_cause"]
-    *_, closed, cause = row_of(show_run(run), 0)
+    *_, closed, _, cause = row_of(show_run(run), 0)
     assert closed.split("±")[0] == f"{100 * len(causes) / 9:.0f}"
     assert cause in causes.mode().tolist()
 

@@ -11,11 +11,12 @@ import pytest
 from configs import arrays
 from configs import scenario as limits
 from configs.record import Record
-from configs.scenario import Caps, Claims, Plan, Scenario
-from kernels import apportion, dtypes, lapse, payment, platform, state
+from configs.scenario import Caps, Claims, Closure, Plan, Platform, Scenario
+from kernels import apportion, dtypes, lapse, payment, platform, sharing, state
 from kernels.draws import Purpose
 from kernels.state import block_address, cell_address
 from results import schema
+from tests.kernels.pools import scenario
 
 ARROW = {np.dtype(np.int64): pa.int64(), np.dtype(np.float64): pa.float64()}
 # Columns of a result that the kernels know by number, and the rows' own places in a table.
@@ -30,7 +31,12 @@ def columns(table: str, first: str) -> list[schema.Column]:
 
 @pytest.mark.parametrize(
     ("table", "first", "row"),
-    [("periods", "members", dtypes.PERIOD_ROW), ("paths", "periods_run", dtypes.PATH_ROW)],
+    [
+        ("periods", "members", dtypes.PERIOD_ROW),
+        ("paths", "periods_run", dtypes.PATH_ROW),
+        ("pools", "periods_run", dtypes.POOL_ROW),
+        ("cells", "exposure", dtypes.CELL_ROW),
+    ],
 )
 def test_a_rows_fields_are_the_tables_columns_in_their_order(
     table: str, first: str, row: np.dtype[np.void]
@@ -53,7 +59,14 @@ def test_causes_of_lapse_are_the_same_in_every_room() -> None:
 
 def test_an_open_path_has_the_cause_none() -> None:
     assert platform.CLOSURE_CAUSES[platform.OPEN] == "none"
-    named = {"TOO_SMALL": "too_small", "SHARE_LIMIT": "share_limit", "ORDERED": "regulation"}
+    named = {
+        "TOO_SMALL": "too_small",
+        "SHARE_LIMIT": "share_limit",
+        "INSOLVENT": "insolvent",
+        "RUIN": "ruin",
+        "NO_PROFIT": "no_profit",
+        "ORDERED": "regulation",
+    }
     assert len(platform.CLOSURE_CAUSES) == len(named) + 1
     for constant, name in named.items():
         assert platform.CLOSURE_CAUSES[getattr(platform, constant)] == name
@@ -62,7 +75,21 @@ def test_an_open_path_has_the_cause_none() -> None:
 @pytest.mark.parametrize(
     ("model", "field", "names", "module", "constants"),
     [
-        (Plan, "rule", arrays.RULES, apportion, ("EQUAL", "TABLE", "EXPECTED")),
+        (
+            Plan,
+            "rule",
+            arrays.RULES,
+            sharing,
+            (
+                "EQUAL",
+                "TABLE",
+                "EXPECTED",
+                "LINEAR",
+                "MINIMUM_VARIANCE",
+                "CONDITIONAL_MEAN",
+                "POOLED_BANDS",
+            ),
+        ),
         (
             Plan,
             "rounding",
@@ -99,6 +126,25 @@ def test_a_choice_of_the_scenario_is_the_code_that_kernels_know(
         assert constant.removeprefix("TO_").lower() == name
 
 
+@pytest.mark.parametrize(
+    ("model", "field", "flag", "name_if_true"),
+    [
+        (Platform, "interest_to", "keeps_interest", "platform"),
+        (Platform, "custody_from", "custody_from_platform", "platform"),
+        (Closure, "wind_down_by", "platform_winds_down", "platform"),
+    ],
+)
+def test_a_choice_between_members_and_platform_is_a_flag_of_the_pool(
+    model: type[Platform] | type[Closure], field: str, flag: str, name_if_true: str
+) -> None:
+    place = model.__name__.lower()
+    names = get_args(model.model_fields[field].annotation)
+    assert set(names) == {"members", "platform"}
+    for name in names:
+        pools = arrays.parameters(scenario({f"{place}.{field}": name}))["pool"]
+        assert pools[flag].tolist() == [name == name_if_true]
+
+
 def test_the_largest_scenario_fits_into_the_addresses_of_the_draws() -> None:
     wait, bands = limits.MAX_WAIT_PERIODS, limits.MAX_TENURE_BANDS
     assert wait <= state.FIRST_BAND_CODE
@@ -112,6 +158,9 @@ def test_the_largest_scenario_fits_into_the_addresses_of_the_draws() -> None:
     assert cell_address(last, limits.MAX_MOTIVES - 1, group) < 2**28
     assert limits.MAX_MOTIVES < 2**4, "a motive's place stands beside its channel's number"
     assert limits.MAX_PERIODS < 2**24
+    # migrations are drawn at the period with the pool they lead to above its 12 bits
+    assert limits.MAX_PERIODS <= 2**12
+    assert (limits.MAX_PERIODS - 1) | ((limits.MAX_POOLS - 1) << 12) < 2**24
 
 
 def test_every_limit_is_the_bound_of_a_field() -> None:
@@ -120,6 +169,7 @@ def test_every_limit_is_the_bound_of_a_field() -> None:
         (Scenario, "channels"): limits.MAX_CHANNELS,
         (Scenario, "motives"): limits.MAX_MOTIVES,
         (Scenario, "health"): limits.MAX_HEALTH_CLASSES,
+        (Scenario, "pools"): limits.MAX_POOLS,
         (Scenario, "age_edges"): limits.MAX_AGE_BANDS + 1,
         (Scenario, "periods"): limits.MAX_PERIODS,
         (Plan, "wait_periods"): limits.MAX_WAIT_PERIODS,
