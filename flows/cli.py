@@ -237,9 +237,9 @@ def schema(output: str | None) -> None:
 @huzhu.command()
 def warmup() -> None:
     """Compile everything a run needs, ahead of the first run."""
-    from flows.warmup import compile_kernels
+    from flows.warmup import warm_up
 
-    click.echo(f"Kernels ready in {compile_kernels():.1f} s.")
+    click.echo(f"Kernels ready in {warm_up():.1f} s.")
 
 
 @huzhu.command()

@@ -97,7 +97,7 @@ def merge_accounts(state: State, plan: int, source: int, target: int) -> None:
         balance[source, group] = 0.0
 
 
-@kernel
+@inlined_kernel
 def advance_tenure(parameters: Parameters, state: State, plan: int, period: int) -> None:
     """Let a period of tenure pass for every member of a plan.
 

@@ -271,7 +271,7 @@ def claims_by_cell(parameters: Parameters, state: State, plan: int, claims: Floa
                 claims[stage, group] = due if stage == stages - 1 else 0.0
 
 
-@kernel
+@inlined_kernel
 def set_contributions(
     parameters: Parameters,
     state: State,

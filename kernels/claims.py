@@ -149,15 +149,16 @@ def count_exposure(
     members : int64[C, G], persons
     """
     fee = 1.0 + parameters.plans[plan]["fee_rate"]
-    for group in range(members.shape[1]):
-        count = 0
-        for motive in range(members.shape[0]):
-            count += members[motive, group]
-        if count > 0:
-            cell = state.cells[plan, group]
-            cell["exposure"] += count
-            cost = state.incidence[plan, stage, group] * expected_benefit(parameters, plan, group)
-            cell["expected"] += count * cost * fee
+    groups = members.shape[1]
+    cost = np.zeros(groups, np.float64)
+    for group in range(groups):
+        benefit = expected_benefit(parameters, plan, group)
+        cost[group] = state.incidence[plan, stage, group] * benefit * fee
+    for motive in range(members.shape[0]):
+        for group in range(groups):
+            count = members[motive, group]
+            state.cells[plan, group]["exposure"] += count
+            state.cells[plan, group]["expected"] += count * cost[group]
 
 
 @inlined_kernel

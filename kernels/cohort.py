@@ -90,7 +90,7 @@ def open_period(state: State) -> None:
         money["share_before"] = money["share"]
 
 
-@kernel
+@inlined_kernel
 def pass_time(parameters: Parameters, state: State, seed: int, path: int, period: int) -> None:
     """Do step 1: a period of tenure, and every P-th period a year of age, for everybody."""
     draw_shock(parameters, state, seed, path, period)
@@ -117,7 +117,7 @@ def is_running(parameters: Parameters, state: State, plan: int) -> bool:
     return not state.pool[parameters.plans[plan]["pool"]]["closed"]
 
 
-@kernel
+@inlined_kernel
 def settle_plan(
     parameters: Parameters, state: State, rows: Rows, seed: int, path: int, plan: int, period: int
 ) -> None:
@@ -284,7 +284,7 @@ def add_period(
         out["peak_period"] = period
 
 
-@kernel
+@inlined_kernel
 def simulate_period(
     parameters: Parameters, state: State, rows: Rows, seed: int, path: int, period: int
 ) -> None:
@@ -309,7 +309,7 @@ def simulate_period(
     write_rows(parameters, state, rows, period)
 
 
-@kernel
+@inlined_kernel
 def try_closure(
     parameters: Parameters, state: State, rows: Rows, when: tuple[int, int, int], pool: int
 ) -> None:
@@ -341,7 +341,7 @@ def try_closure(
         place["ended"] = period
 
 
-@kernel
+@inlined_kernel
 def write_closure(
     parameters: Parameters,
     state: State,
@@ -384,7 +384,7 @@ def write_closure(
             rows[period, plan]["platform_cash"] = place["cash"]
 
 
-@kernel
+@inlined_kernel
 def end_period(
     parameters: Parameters, state: State, rows: Rows, pool_rows: Rows, when: tuple[int, int, int]
 ) -> None:

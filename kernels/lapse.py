@@ -690,22 +690,28 @@ def price_slope(parameters: Parameters, state: State, plan: int) -> tuple[float,
     burden = np.zeros(motives, np.float64)
     for motive in range(motives):
         common[motive], burden[motive] = bill_sensitivity(parameters, state, plan, motive)
+    groups = parameters.groups.size
+    expected = np.zeros(groups, np.float64)
+    own = np.zeros(groups, np.float64)
+    ratio = np.zeros(groups, np.float64)
     people, cost, rise, both = 0.0, 0.0, 0.0, 0.0
-    for group in range(parameters.groups.size):
-        benefit = expected_benefit(parameters, plan, group)
-        for stage in range(settings["wait"], settings["wait"] + parameters.market[0]["bands"]):
-            expected = benefit * state.incidence[plan, stage, group]
-            own = max(0.0, state.charge[plan, stage, group]) / share if share > 0.0 else 0.0
-            ratio = state.stage[plan, stage]["loyalty"] * parameters.groups[group]["lapse_ratio"]
+    for stage in range(settings["wait"], settings["wait"] + parameters.market[0]["bands"]):
+        loyalty = state.stage[plan, stage]["loyalty"]
+        for group in range(groups):
+            benefit = expected_benefit(parameters, plan, group)
+            expected[group] = benefit * state.incidence[plan, stage, group]
+            ratio[group] = loyalty * parameters.groups[group]["lapse_ratio"]
+            if share > 0.0:
+                own[group] = max(0.0, state.charge[plan, stage, group]) / share
+        for late in range(state.members.shape[2]):
             for motive in range(motives):
-                count = 0
-                for late in range(state.members.shape[2]):
-                    count += state.members[plan, stage, late, motive, group]
-                sensitivity = ratio * (common[motive] + burden[motive] * own)
-                people += count
-                cost += count * expected
-                rise += count * sensitivity
-                both += count * expected * sensitivity
+                for group in range(groups):
+                    count = state.members[plan, stage, late, motive, group]
+                    sensitivity = ratio[group] * (common[motive] + burden[motive] * own[group])
+                    people += count
+                    cost += count * expected[group]
+                    rise += count * sensitivity
+                    both += count * expected[group] * sensitivity
     if people == 0.0:
         return 0.0, 0.0
     fee = 1.0 + settings["fee_rate"]
