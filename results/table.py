@@ -23,6 +23,9 @@ POINTS_SHOWN: Final = 30
 YEARS_SHOWN: Final = 3
 """Years whose shares the table of a run shows, one column each."""
 
+YEARS_OF_PLANS: Final = 6
+"""Years whose shares the table of a run's plans shows."""
+
 _NOTE: Final = (
     "± is the Monte-Carlo standard error of a mean over paths. Share: what a member present "
     "throughout was billed\nin that year{plan}, over the paths that ran the year through."
@@ -87,6 +90,8 @@ def show_run(run: Run, width: int = 120) -> str:
     if _natural_width(console, table) > width:
         table = _points_table(shown, columns, causes, "\n±")
     console.print("", table, "", sep="\n")
+    for part in _parts(run, [row["point"] for row in shown]):
+        console.print(part, "", sep="\n")
     for line in _closing_lines(run, len(points)):
         console.print(line)
     return _text(console)
@@ -211,6 +216,79 @@ def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
         return columns, dict(connection.execute(_causes_sql()).fetchall())
 
 
+def _parts(run: Run, points: Sequence[int]) -> list[Table]:
+    """Return a table by plan where a run has several, and one by pool where it has several."""
+    tables = []
+    if len(run.manifest.plans) > 1:
+        tables.append(_plans_table(run, points))
+    pools = list(run.manifest.config["scenario"].get("pools", {}))
+    if len(pools) > 1:
+        tables.append(_pools_table(run, points, pools))
+    return tables
+
+
+def _plans_table(run: Run, points: Sequence[int]) -> Table:
+    """Return means over paths by point and plan: largest membership, cases, share by whole year."""
+    a_year = run.manifest.periods_per_year
+    years = range(min(YEARS_OF_PLANS, run.manifest.periods // a_year))
+    with run.duckdb() as connection:
+        rows = connection.execute(
+            """
+            with ends as (
+                select point, path, plan, max(members) as peak, sum(cases) as cases
+                from periods group by all
+            )
+            select point, plan, avg(peak), avg(cases) from ends group by all
+            """
+        ).fetchall()
+        shares = connection.execute(
+            """
+            with years as (
+                select point, path, plan, period // $1 as year, sum(share) as share
+                from periods group by all having count(*) = $1
+            )
+            select point, plan, year, avg(share) from years group by all
+            """,
+            [a_year],
+        ).fetchall()
+    found = {(point, plan): figures for point, plan, *figures in rows}
+    share = {(point, plan, year): mean for point, plan, year, mean in shares}
+    names = (f"share\nyear {year + 1}\nyuan" for year in years)
+    table = _table(("point", "plan", "peak\nmembers", "cases", *names))
+    for point in points:
+        for plan in run.manifest.plans:
+            peak, cases = found.get((point, plan), (None, None))
+            means = [share.get((point, plan, year)) for year in years]
+            figures = [_figure(peak, 0), _figure(cases, 0), *(_figure(mean, 2) for mean in means)]
+            table.add_row(str(point), plan, *figures)
+    return table
+
+
+def _pools_table(run: Run, points: Sequence[int], pools: Sequence[str]) -> Table:
+    """Return means over paths by point and pool: membership, closure, what it left behind."""
+    with run.duckdb() as connection:
+        rows = connection.execute(
+            """
+            select point, pool, avg(peak_members), 100 * avg((closure_cause <> 'none')::integer),
+                avg(closure_period), avg(uncovered_members), avg(unfunded_benefits)
+            from pools group by all
+            """
+        ).fetchall()
+    found = {(point, pool): figures for point, pool, *figures in rows}
+    headings = ("peak\nmembers", "closed\n%", "at\nperiod", "without\ncover", "unpaid\nyuan")
+    table = _table(("point", "pool", *headings))
+    for point in points:
+        for pool in pools:
+            figures = [_figure(mean, 0) for mean in found.get((point, pool), [None] * 5)]
+            table.add_row(str(point), pool, *figures)
+    return table
+
+
+def _figure(mean: float | None, decimals: int) -> str:
+    """Return a mean as it stands in a table."""
+    return "–" if mean is None else f"{mean:,.{decimals}f}"
+
+
 def _people(heading: str, means: dict[int, _Mean]) -> _Column:
     """Return a column of people, in millions where that reads better."""
     largest = max((mean.value or 0 for mean in means.values()), default=0)
@@ -320,7 +398,7 @@ def _table(headings: Iterable[str]) -> Table:
     from rich.table import Table
 
     about_runs = ("run", "status", "started", "scenario", "main cause")
-    words = (*about_runs, "name", "system", "question", "what it is", "about")
+    words = (*about_runs, "name", "system", "question", "what it is", "about", "plan", "pool")
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in headings:
         table.add_column(

@@ -152,3 +152,26 @@ def test_dotted_paths_are_shortened_while_they_can_be_told_apart() -> None:
 )
 def test_swept_values_read_as_a_person_writes_them(value: object, text: str) -> None:
     assert value_text(value) == text
+
+
+def test_plans_and_pools_have_rows_of_their_own_where_there_are_several(tmp_path: Path) -> None:
+    rows = made_rows(plans=("main", "elder"), closing=0.0)
+    scenario = {"title": "Two plans", "pools": {"main": {}, "other": {}}}
+    run = a_run(tmp_path / "run", rows, config={"scenario": scenario, "sweep": {"paths": 5}})
+    periods = run.pandas("periods")
+    mine = periods[(periods["plan"] == "elder") & (periods["point"] == 1)]
+    by_path = mine.groupby("path", observed=True)
+    peak, cases = by_path["members"].max().mean(), by_path["cases"].sum().mean()
+    first_year = mine[mine["period"] < 2].groupby("path", observed=True)["share"].sum().mean()
+    text = show_run(run, 160)
+    row = next(line.split() for line in text.splitlines() if line.split()[:2] == ["1", "elder"])
+    assert row[2:5] == [f"{peak:,.0f}", f"{cases:,.0f}", f"{first_year:,.2f}"]
+    assert "unpaid" in text
+    # no pool of the made rows is called so
+    other = next(line.split() for line in text.splitlines() if line.split()[:2] == ["1", "other"])
+    assert other[2:] == ["–"] * 5
+
+
+def test_one_plan_and_one_pool_have_no_tables_of_their_own(run: Run) -> None:
+    assert "unpaid" not in show_run(run)
+    assert not any(line.split()[:2] == ["0", "main"] for line in show_run(run).splitlines())
