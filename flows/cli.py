@@ -117,10 +117,9 @@ def _tell(folder: Path, *lines: str) -> None:
 @click.option("--output", metavar="FILE", help="Write there; its ending tells the format.")
 @results_option
 def query(run: str, sql: str, form: "Format | None", output: str | None, results_dir: str) -> None:
-    """Ask a run in SQL: its tables are points, paths, pools, periods, cells and
-    summary.
+    """Ask a run in SQL.
 
-    RUN is a run folder, or the beginning of its name in the results folder.
+    Its tables are points, paths, pools, periods, cells and summary. RUN is a run folder, or the beginning of its name in the results folder.
     """
     from results import query as asking
 
