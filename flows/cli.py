@@ -119,7 +119,8 @@ def _tell(folder: Path, *lines: str) -> None:
 def query(run: str, sql: str, form: "Format | None", output: str | None, results_dir: str) -> None:
     """Ask a run in SQL.
 
-    Its tables are points, paths, pools, periods, cells and summary. RUN is a run folder, or the beginning of its name in the results folder.
+    Its tables are points, paths, pools, periods, cells and summary. RUN is a run folder, or the
+    beginning of its name in the results folder.
     """
     from results import query as asking
 
