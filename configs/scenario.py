@@ -986,11 +986,19 @@ def pool_of(scenario: Scenario, plan: Plan) -> str | None:
 
 def _industry_problems(scenario: Scenario) -> list[str]:
     pools = list(scenario.pools)
+    known = f"one of {pools}" if pools else "none, for `pools` names none"
     problems = [
-        f"plans.{name}.pool: expected one of {pools}, got {plan.pool!r}"
+        f"plans.{name}.pool: expected {known}, got {plan.pool!r}"
         for name, plan in scenario.plans.items()
         if plan.pool is not None and plan.pool not in pools
     ]
+    problems += [
+        f"industry.{field}: expected none, for `pools` names none, got some"
+        for field in ("spill_over", "migration")
+        if getattr(scenario.industry, field) and not pools
+    ]
+    if problems and not pools:
+        return problems
     homes = {name: pool_of(scenario, plan) for name, plan in scenario.plans.items()}
     problems += [
         f"pools.{pool}: expected a plan that belongs to it, got none"

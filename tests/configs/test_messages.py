@@ -81,6 +81,12 @@ def over(small: Path, write: Write, refusal: Refusal) -> Callable[[str], str]:
             "default: false)",
         ),
         (
+            "{plans: {main: {pool: north}}, industry: {migration: {north: {south: 0.1}}}}",
+            "scenario.plans.main.pool: expected none, for `pools` names none, got 'north'\n"
+            "top.yaml: scenario.industry.migration: expected none, for `pools` names none, "
+            "got some",
+        ),
+        (
             "{plans: {main: {rule: eqal}}}",
             "scenario.plans.main.rule: expected one of equal, table, expected, "
             "linear, minimum_variance, conditional_mean, pooled_bands, got 'eqal'; "
