@@ -10,7 +10,8 @@ import numpy as np
 from benchmarks.record import Figure, benchmark
 from configs.arrays import parameters
 from configs.scenario import Scenario
-from kernels.cohort import Outcome, new_outcome, simulate_path
+from kernels.cohort import simulate_path
+from kernels.events import Outcome, new_outcome
 from kernels.parameters import Parameters, from_fields
 
 SEED: Any = np.uint64(20181016)

@@ -21,8 +21,8 @@ from configs import arrays
 from configs.scenario import SEXES, Scenario
 from configs.sweep import Config, scenario_at, values_at
 from flows.layout import Shard
-from kernels import cohort
-from kernels.cohort import Outcome
+from kernels import cohort, events
+from kernels.events import Outcome
 from kernels.parameters import Parameters, from_fields
 from kernels.platform import CLOSURE_CAUSES
 from results.atomic import StoreError
@@ -153,7 +153,7 @@ def simulate(work: Work, point: int, paths: range) -> Block:
     try:
         scenario = scenario_at(work.config, point)
         pool = parameters(scenario)
-        one = cohort.new_outcome(pool)
+        one = events.new_outcome(pool)
         outcomes = Outcome(*(np.zeros((len(paths), *rows.shape), rows.dtype) for rows in one))
         seed: Any = np.uint64(work.seed)
         seconds = 0.0

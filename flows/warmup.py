@@ -48,10 +48,10 @@ def compile_kernels() -> float:
     """
     started = time.perf_counter()
     from flows import shard
-    from kernels import cohort
+    from kernels import cohort, events
 
     parameters = shard.parameters(Scenario.model_validate(TINY))
-    cohort.simulate_path(parameters, SEED, 0, cohort.new_outcome(parameters))
+    cohort.simulate_path(parameters, SEED, 0, events.new_outcome(parameters))
     return time.perf_counter() - started
 
 
@@ -88,7 +88,7 @@ def compile_second_half() -> None:
     to find: on two cores a cold start takes two thirds of the time.
     """
     from flows import shard
-    from kernels import apportion, cohort, lapse, payment, platform
+    from kernels import apportion, events, lapse, payment, platform
     from kernels.dtypes import PERIOD_ROW
     from kernels.state import new_state
 
@@ -97,16 +97,16 @@ def compile_second_half() -> None:
     rows = np.zeros((1, 1), PERIOD_ROW)
     # in the order in which the first process comes to them
     apportion.settle(parameters, state, rows[0, 0], 0, 0.0)
-    apportion.give_first_bills(parameters, state, rows[0, 0], 0)
+    apportion.give_first_bills(parameters, state, rows[0, 0], 0, 0.0)
     payment.collect(parameters, state, SEED, 0, 0, 0, 0.0)
     lapse.price_slope(parameters, state, 0)
     lapse.lapse_members(parameters, state, SEED, 0, 0, 0)
-    cohort.spread_word(parameters, state, rows, SEED, 0, 0)
-    cohort.write_rows(parameters, state, rows, 0)
+    events.spread_word(parameters, state, rows, SEED, 0, 0)
+    events.write_rows(parameters, state, rows, 0)
     platform.closure_cause(parameters, state, rows, (SEED, 0, 0), 0)
     platform.default_on_benefits(parameters, state, rows, 0, 0)
     platform.claims_left_unpaid(parameters, state, SEED, 0, 0, 0)
-    cohort.add_period(parameters, state, rows, cohort.new_outcome(parameters).path[0], 0, 0)
+    events.add_period(parameters, state, rows, events.new_outcome(parameters).path[0], 0, 0)
 
 
 if __name__ == "__main__":

@@ -535,8 +535,24 @@ def settle(
     row["share"] = state.plan[plan]["share"]
 
 
+@inlined_kernel
+def set_gift(parameters: Parameters, state: State, plan: int) -> None:
+    """Note whether the platform pays this period's first bills: it does where they are noticed.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State, changed: `gives`
+    plan : int64
+    """
+    noticed = state.plan[plan]["share"] > parameters.plans[plan]["trivial_share"]
+    state.plan[plan]["gives"] = 1.0 if noticed else 0.0
+
+
 @kernel
-def give_first_bills(parameters: Parameters, state: State, row: np.void, plan: int) -> None:
+def give_first_bills(
+    parameters: Parameters, state: State, row: np.void, plan: int, given: float
+) -> None:
     """Let the platform pay first bills where it does, and book what members and groups pay.
 
     Parameters
@@ -545,16 +561,13 @@ def give_first_bills(parameters: Parameters, state: State, row: np.void, plan: i
     state : State, changed: charges of the year, cells
     row : PERIOD_ROW, billed and subsidy changed, free_bills filled
     plan : int64
+    given : float64, yuan, the first bills that the platform pays
     """
-    state.plan[plan]["gives"] = 0.0
-    if row["share"] > parameters.plans[plan]["trivial_share"]:
-        state.plan[plan]["gives"] = 1.0
-        given = free_bills(state, plan)
-        row["free_bills"] = given
-        row["billed"] -= given
-        if row["credited"] == 0.0:
-            row["billed"] = max(0.0, row["billed"])  # where all bills are free, but for rounding
-        row["subsidy"] += given
+    row["free_bills"] = given
+    row["billed"] -= given
+    if given > 0.0 and row["credited"] == 0.0:
+        row["billed"] = max(0.0, row["billed"])  # where all bills are free, but for rounding
+    row["subsidy"] += given
     add_to_year(state, plan)
     full = row["benefits"] + row["unfunded"]
     paid_part = row["benefits"] / full if full > 0.0 else 0.0

@@ -49,12 +49,27 @@ def selection(start: float, wear: float) -> float:
 
 
 @kernel
+def diagnosis_probability(hazard: float, sigma: float, weather: float) -> float:
+    """Compute q = 1 - exp(-hazard sigma Z (1+trend)^(t/P)).
+
+    Parameters
+    ----------
+    hazard : float64, ultimate intensity per period
+    sigma : float64, selection
+    weather : float64, >= 0, common shock times trend
+
+    Returns
+    -------
+    float64, 0..1
+    """
+    return -math.expm1(-hazard * (sigma * weather))
+
+
+@kernel
 def set_incidence(
     parameters: Parameters, stages: Records, weather: float, incidence: Float64
 ) -> None:
     """Fill in each group's probability of a diagnosis this period.
-
-    q = 1 - exp(-hazard sigma Z (1+trend)^(t/P)).
 
     Parameters
     ----------
@@ -66,8 +81,8 @@ def set_incidence(
     for stage in range(stages.size):
         sigma = selection(parameters.market[0]["selection_start"], stages[stage]["wear"])
         for group in range(parameters.groups.size):
-            hazard = parameters.groups[group]["hazard"] * (sigma * weather)
-            incidence[stage, group] = -math.expm1(-hazard)
+            hazard = parameters.groups[group]["hazard"]
+            incidence[stage, group] = diagnosis_probability(hazard, sigma, weather)
 
 
 @inlined_kernel

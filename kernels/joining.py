@@ -16,7 +16,7 @@ import numpy as np
 
 from kernels.compiling import inlined_kernel, kernel
 from kernels.draws import Purpose, Stream, binomial, multinomial, stream
-from kernels.parameters import Float64, Parameters
+from kernels.parameters import Float64, Int64, Parameters
 from kernels.state import (
     ENTRY,
     WHOLE_MARKET,
@@ -112,6 +112,7 @@ def join(
     seed: int,
     path: int,
     period: int,
+    newcomers: Int64,
 ) -> None:
     """Draw the period's sign-ups and place them in their cells.
 
@@ -120,6 +121,7 @@ def join(
     parameters : Parameters
     state : State, changed
     seed, path, period : int64
+    newcomers : int64[J, C, G], zeros; filled, persons
     """
     intensity = np.zeros(parameters.channels.size, np.float64)
     total = channel_intensities(parameters, state, period, intensity)
@@ -141,7 +143,8 @@ def join(
     for pool in range(by_pool.size):
         count = paced(parameters, pool, by_pool[pool], state.pool[pool]["members"])
         if count > 0:
-            join_pool(parameters, state, (seed, path, period), pool, count, intensity)
+            when = (seed, path, period)
+            join_pool(parameters, state, when, pool, count, intensity, newcomers)
 
 
 @inlined_kernel
@@ -152,6 +155,7 @@ def join_pool(
     pool: int,
     count: int,
     intensity: Float64,
+    newcomers: Int64,
 ) -> None:
     """Split a pool's sign-ups over its channels and place them.
 
@@ -162,6 +166,7 @@ def join_pool(
     when : seed, path, period
     pool, count : int64, count > 0
     intensity : float64[J], per period
+    newcomers : int64[J, C, G], zeros; filled, persons
     """
     seed, path, period = when
     channels = intensity.size
@@ -177,7 +182,8 @@ def join_pool(
     place = stream(seed, path, Purpose.JOIN_PLACE, period)
     for channel in range(channels):
         if by_channel[channel] > 0:
-            place_channel(parameters, state, place, channel, by_channel[channel])
+            count = by_channel[channel]
+            place_channel(parameters, state, place, channel, count, newcomers[channel])
 
 
 @inlined_kernel
@@ -187,6 +193,7 @@ def place_channel(
     place: Stream,
     channel: int,
     count: int,
+    newcomers: Int64,
 ) -> None:
     """Place the sign-ups of one channel over motives and groups, and book what they cost.
 
@@ -196,8 +203,9 @@ def place_channel(
     state : State, changed: members, market and the period's joins
     place : Stream of places
     channel, count : int64, count > 0
+    newcomers : int64[C, G], filled, persons
     """
-    motives, groups = state.drawn.shape
+    motives, groups = newcomers.shape
     plan = parameters.channels[channel]["plan"]
     welcome(parameters, state, plan, count)
     state.plan[plan]["joined"] += count
@@ -206,15 +214,15 @@ def place_channel(
     by_motive = np.zeros(motives, np.int64)
     multinomial(place, channel << 4, count, parameters.channel_motives[channel], by_motive)
     for motive in range(motives):
-        newcomers = state.drawn[motive]
         # the motive's address has a bit more than any motive, so it is never the channel's own
         where = (channel << 4) | (motive + 1)
-        multinomial(place, where, by_motive[motive], parameters.channel_groups[channel], newcomers)
+        by_group = newcomers[motive]
+        multinomial(place, where, by_motive[motive], parameters.channel_groups[channel], by_group)
         for group in range(groups):
-            pay_deposits(parameters, state, plan, ENTRY, group, newcomers[group])
-            state.members[plan, 0, 0, motive, group] += newcomers[group]
+            pay_deposits(parameters, state, plan, ENTRY, group, by_group[group])
+            state.members[plan, 0, 0, motive, group] += by_group[group]
             if not parameters.groups[group]["is_padding"]:
-                state.market[0]["market_left"] -= newcomers[group]
+                state.market[0]["market_left"] -= by_group[group]
 
 
 @kernel

@@ -607,11 +607,27 @@ def set_own_intensities(
     plan, stage, motive, group : int64
     intensity : float64[C, 9], changed, per period
     """
-    market = parameters.market[0]
-    charge_year = max(0.0, state.charge[plan, stage, group]) * market["periods_per_year"]
-    burden = parameters.lapse[motive, BURDEN]
-    intensity[motive, BURDEN] = burden * charge_year / market["income_year"]
+    intensity[motive, BURDEN] = burden_of(parameters, motive, state.charge[plan, stage, group])
     intensity[motive, DIED] = parameters.groups[group]["mortality"]
+
+
+@inlined_kernel
+def burden_of(parameters: Parameters, motive: int, charge: float) -> float:
+    """Compute the intensity beta (annualised charge) / income of the cause `burden`.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    motive : int64
+    charge : float64, yuan, of the member himself; a credit burdens nobody
+
+    Returns
+    -------
+    float64, per period
+    """
+    market = parameters.market[0]
+    charge_year = max(0.0, charge) * market["periods_per_year"]
+    return parameters.lapse[motive, BURDEN] * charge_year / market["income_year"]
 
 
 @kernel

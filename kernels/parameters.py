@@ -121,18 +121,31 @@ def from_fields(fields: Mapping[str, Any]) -> Parameters:
     TypeError
         The same of an array.
     """
-    packed = {name: _pack(name, fields[name]) for name in RECORDS}
+    packed = {name: to_records(name, dtype, fields[name]) for name, dtype in RECORDS.items()}
     return Parameters(**{**fields, **packed})
 
 
-def _pack(name: str, columns: Mapping[str, Any]) -> Records:
-    dtype = RECORDS[name]
+def to_records(name: str, dtype: np.dtype[Any], columns: Mapping[str, Any]) -> Records:
+    """Pack columns, arrays or numbers, into one structured array.
+
+    Parameters
+    ----------
+    name : what the array is called in messages
+    dtype : its dtype
+    columns : by field: a number, or an array of the shape of the whole
+
+    Raises
+    ------
+    ValueError
+        A field is missing, or there is one too many.
+    """
     if set(columns) != set(dtype.names or ()):
         differing = sorted(set(columns) ^ set(dtype.names or ()))
         raise ValueError(f"{name}: expected the fields of its dtype, but {differing} differ")
     shape = max((np.shape(column) for column in columns.values()), key=math.prod)
-    # there may be no channels at all, and everything else there is one of at least
-    records = np.zeros(np.shape(columns["plan"]) if name == "channels" else shape or 1, dtype)
+    # there may be no channels and no initial members at all; of all else there is one at least
+    empty = name in ("channels", "vintages")
+    records = np.zeros(np.shape(columns["plan"]) if empty else shape or 1, dtype)
     for field, column in columns.items():
         records[field] = column
     return records

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from configs import arrays
 from configs.scenario import Scenario
-from kernels import cohort
+from kernels import cohort, events
 from kernels.dtypes import PERIOD_ROW
 from kernels.parameters import Parameters, from_fields
 from kernels.state import State, new_state
@@ -126,7 +126,7 @@ def simulate(scenario: Scenario, seed: int, paths: int | Iterable[int] = 1) -> H
     """Simulate paths (the first so many, or those named) the way a run does."""
     numbers = list(range(paths) if isinstance(paths, int) else paths)
     pool = parameters(scenario)
-    outcomes = [cohort.new_outcome(pool) for _ in numbers]
+    outcomes = [events.new_outcome(pool) for _ in numbers]
     for path, outcome in zip(numbers, outcomes, strict=True):
         cohort.simulate_path(pool, as_seed(seed), path, outcome)
     rows, paths, pools, cells = (np.array(rows) for rows in zip(*outcomes, strict=True))
@@ -160,12 +160,12 @@ def unfold(scenario: Scenario, seed: int, path: int) -> Iterator[Moment]:
     pool = parameters(scenario)
     state = new_state(pool)
     rows = np.zeros((scenario.periods, len(scenario.plans)), PERIOD_ROW)
-    outcome = cohort.new_outcome(pool)
+    outcome = events.new_outcome(pool)
     for period in range(scenario.periods):
         cohort.simulate_period(pool, state, rows, as_seed(seed), path, period)
         yield Moment(state, rows[period])
-        cohort.end_period(pool, state, rows, outcome.pools, (as_seed(seed), path, period))
-        if cohort.close_ended(state) == 0:
+        events.end_period(pool, state, rows, outcome.pools, (as_seed(seed), path, period))
+        if events.close_ended(state) == 0:
             break
 
 

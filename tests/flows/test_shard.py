@@ -11,7 +11,7 @@ from configs.sweep import scenario_at
 from flows import plan as planning
 from flows import shard
 from flows.layout import Shard
-from kernels import cohort
+from kernels import cohort, events
 from results.manifest import ShardRecord
 from results.run import open_run
 from results.schema import arrow_schema
@@ -70,7 +70,7 @@ def test_every_figure_is_what_the_kernel_says(plan: planning.Plan, record: Shard
     for row in paths:
         pool = shard.parameters(scenario_at(plan.config, row["point"]))
         seed: Any = np.uint64(7)
-        outcome = cohort.new_outcome(pool)
+        outcome = events.new_outcome(pool)
         rows, path_row = outcome.periods, outcome.path
         cohort.simulate_path(pool, seed, row["path"], outcome)
         written = periods[(periods["point"] == row["point"]) & (periods["path"] == row["path"])]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from configs import arrays
 from configs.scenario import Scenario
-from kernels import cohort, state
+from kernels import cohort, events, state
 from kernels.dtypes import LAPSE_CAUSES, PERIOD_ROW
 from kernels.parameters import Parameters, from_fields
 from kernels.state import State
@@ -136,7 +136,7 @@ def simulate(
     """Simulate one path of the small scenario, changed at some dotted paths."""
     chosen = scenario(changes, base)
     parameters = from_fields(arrays.parameters(chosen))
-    outcome = cohort.new_outcome(parameters)
+    outcome = events.new_outcome(parameters)
     cohort.simulate_path(parameters, seed, path, outcome)
     return Path(*outcome)
 
@@ -156,3 +156,26 @@ def left(pool_state: State, plan: int = 0) -> dict[str, int]:
     """Give who left a plan this period, by cause, without the causes that took nobody."""
     counts = zip(LAPSE_CAUSES, pool_state.left[plan], strict=True)
     return {cause: int(count) for cause, count in counts if count}
+
+
+def rates(rate: float) -> dict[str, Any]:
+    return {"name": "flat", "first_age": 0, "male": [rate] * LAST_AGE, "female": [rate] * LAST_AGE}
+
+
+def people(members: int, **more: Any) -> dict[str, Any]:
+    kind = {"age": 20, "sex": "male", "motive": "steady", "health": "standard"}
+    return kind | {"tenure_periods": 50, "members": members} | more
+
+
+HEALTHY = {"claims.incidence": rates(0.0)}
+# A rate of 1 a year, a thousand times over: certain within a quarter.
+DOOMED = {"claims.incidence": rates(1.0), "claims.level": 1e3}
+TEN_A_PERIOD: dict[str, Any] = {
+    "channels.all": CHANNEL
+    | {
+        "push": [{"from_period": 0, "value": 1e9}],
+        "ages": [{"from_age": 0, "to_age": 29, "male": 0.5, "female": 0.5}],
+        "health": {"standard": 1.0},
+    },
+    "joining.max_joins": 10,
+}

@@ -283,3 +283,9 @@ RICH: dict[str, Any] = {
         "migration": {"rival": {"home": 0.4}},
     },
 }
+
+NAMES = tuple(RICH["plans"])
+PLANS = range(len(NAMES))
+HOME, RIVAL = 0, 1
+POOL_OF = [("home", "rival").index(RICH["plans"][name].get("pool", "home")) for name in NAMES]
+FIXED, DEPOSIT = NAMES.index("fixed"), NAMES.index("deposit")

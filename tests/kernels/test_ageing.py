@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import ageing, cohort, payment
+from kernels import ageing, events, payment
 from kernels.draws import Purpose
 from tests import oracles, oracles_draws
 from tests.kernels.pools import (
@@ -281,8 +281,8 @@ def test_who_moves_to_a_successor_has_one_birthday_that_year_in_any_order_of_pla
     main, heir = order.index("main"), order.index("heir")
     small.state.members[main, 2, 0, STEADY, by_year(STANDARD, 29, MALE)] = 3
     small.state.members[heir, 2, 0, STEADY, by_year(STANDARD, 30, MALE)] = 5
-    cohort.open_period(small.state)
-    cohort.pass_time(small.parameters, small.state, SEED, PATH, 4)
+    events.open_period(small.state)
+    events.pass_time(small.parameters, small.state, SEED, PATH, 4)
     ages = small.state.members[heir].sum((0, 1, 2))
     assert ages[by_year(STANDARD, 30, MALE)] == 3
     assert ages[by_year(STANDARD, 31, MALE)] == 5
@@ -295,7 +295,7 @@ def test_ages_advance_at_the_end_of_each_year_only(period: int, aged: bool) -> N
     small = pool(base=TWO_PLANS)
     small.state.members[1, 2, 0, STEADY, by_year(STANDARD, 30, MALE)] = 3
     small.state.charged_year[1] = 2.0
-    cohort.pass_time(small.parameters, small.state, SEED, PATH, period)
+    events.pass_time(small.parameters, small.state, SEED, PATH, period)
     ages = small.state.members[1].sum((0, 1, 2))
     assert ages[by_year(STANDARD, 31 if aged else 30, MALE)] == 3
     assert bool(small.state.charged_year[1].any()) is not aged
@@ -304,7 +304,7 @@ def test_ages_advance_at_the_end_of_each_year_only(period: int, aged: bool) -> N
 def test_time_does_not_pass_before_the_first_period() -> None:
     small = pool()
     small.state.members[0, 0, 0, STEADY, M0] = 3
-    cohort.pass_time(small.parameters, small.state, SEED, PATH, 0)
+    events.pass_time(small.parameters, small.state, SEED, PATH, 0)
     assert small.state.members[0, 0, 0, STEADY, M0] == 3
 
 

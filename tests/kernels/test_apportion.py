@@ -219,7 +219,9 @@ def settle(small: Pool, cost: float = 0.0, cases: int = 0, platform_share: float
     members = int(small.state.members.sum() + small.state.pending_members.sum())
     out["custody"] = small.parameters.plans[0]["custody"] * members
     apportion.settle(small.parameters, small.state, out, 0, platform_share)
-    apportion.give_first_bills(small.parameters, small.state, out, 0)
+    apportion.set_gift(small.parameters, small.state, 0)
+    given = apportion.free_bills(small.state, 0)
+    apportion.give_first_bills(small.parameters, small.state, out, 0, given)
     return out
 
 

@@ -45,8 +45,12 @@ OF_ONE_KIND = {
 
 
 def join(small: Pool, period: int = 0) -> int:
-    joining.join(small.parameters, small.state, SEED, PATH, period)
-    return int(small.state.plan["joined"].sum())
+    shape = (small.parameters.channels.size, *small.state.drawn.shape)
+    newcomers, before = np.zeros(shape, np.int64), small.state.plan["joined"].sum()
+    joining.join(small.parameters, small.state, SEED, PATH, period, newcomers)
+    joined = int(small.state.plan["joined"].sum())
+    assert newcomers.sum() == joined - before
+    return joined
 
 
 def market_left(small: Pool) -> int:

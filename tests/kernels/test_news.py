@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import cohort, news
+from kernels import events, news
 from kernels.draws import Purpose
 from kernels.dtypes import PERIOD_ROW
 from tests import oracles_draws
@@ -174,10 +174,10 @@ def test_newcomers_hear_of_the_mean_share_of_all_plans_in_a_year() -> None:
     rows = np.zeros((1, 2), PERIOD_ROW)
     rows["payers"][0] = (10, 5)
     rows["share"][0] = (3.0, 2.0)
-    cohort.spread_word(small.parameters, small.state, rows, SEED, PATH, 0)
+    events.spread_word(small.parameters, small.state, rows, SEED, PATH, 0)
     assert small.state.pool["share_year"][0] == 4 * 40.0 / 15
     rows["payers"][0] = 0
-    cohort.spread_word(small.parameters, small.state, rows, SEED, PATH, 0)
+    events.spread_word(small.parameters, small.state, rows, SEED, PATH, 0)
     assert small.state.pool["share_year"][0] == 0.0
 
 
@@ -189,7 +189,7 @@ def test_news_hears_of_the_rise_of_the_share_up_to_the_largest_that_is_noticed(
     rows = np.zeros((1, 1), PERIOD_ROW)
     rows["share"][0], rows["payers"][0], rows["disputes"][0] = 2.5, 10, 0
     small.state.pool["share_year"][0] = before
-    cohort.spread_word(small.parameters, small.state, rows, SEED, PATH, 0)
+    events.spread_word(small.parameters, small.state, rows, SEED, PATH, 0)
     where = oracles_draws.Address(int(SEED), PATH, Purpose.NEWS, 0, 0)
     assert level(small) == oracles_draws.poisson(where, 40.0 * rise)
 
@@ -259,7 +259,7 @@ def test_shares_of_a_year_and_their_rise_are_those_of_each_pool() -> None:
     rows = np.zeros((6, 2), PERIOD_ROW)
     rows["payers"][5], rows["share"][5] = (10, 4), (2.5, 6.0)
     small.state.pool["share_year"][:] = (8.0, 30.0)
-    cohort.spread_word(small.parameters, small.state, rows, SEED, PATH, 5)
+    events.spread_word(small.parameters, small.state, rows, SEED, PATH, 5)
     assert small.state.pool["share_year"].tolist() == [10.0, 24.0]
     assert small.state.pool["news"].tolist() == [events_of(0, 10.0), 0.0]
     assert events_of(0, 10.0) > 0
@@ -271,6 +271,6 @@ def test_nothing_is_learnt_or_told_of_a_pool_that_has_ended() -> None:
     rows = np.zeros((6, 2), PERIOD_ROW)
     rows["payers"][5], rows["share"][5] = (10, 4), (2.5, 6.0)
     small.state.plan["share"][:] = (2.5, 6.0)
-    cohort.spread_word(small.parameters, small.state, rows, SEED, PATH, 5)
+    events.spread_word(small.parameters, small.state, rows, SEED, PATH, 5)
     assert small.state.pool["share_year"].tolist() == [10.0, 0.0]
     assert small.state.expectation[:, STEADY].tolist() == [2.5, 1.0]
