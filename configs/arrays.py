@@ -6,7 +6,7 @@ of the kernels' parameters.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -54,10 +54,13 @@ LAPSE_CAUSES = (
     "competitor",
     "regulation",
 )
+FRAILTY_LAWS = ("none", "gamma", "discrete")
 NO_LIMIT = 2**62
 NONE = -1.0
 PADDING_CODE = 7
 PADDING = "padding"
+BANDS_IN_CODE = 64  # more, of one year each in the member engine, take a bit of their own
+HIGH_BAND_BIT = 28
 
 
 def parameters(scenario: Scenario) -> dict[str, Any]:
@@ -71,8 +74,10 @@ def parameters(scenario: Scenario) -> dict[str, Any]:
     -------
     dict
         By field of the kernels' parameters: float64 and int64 arrays, and for each structured
-        array a dict of its columns. Intensities per period, money in yuan.
+        array a dict of its columns. Intensities per period, money in yuan. For the engine `member`
+        age bands are of one year.
     """
+    scenario = _at_its_ages(scenario)
     risks = 2 * _bands(scenario)
     channels = list(scenario.channels.values())
     severities = scenario.claims.severity.values()
@@ -119,6 +124,63 @@ def parameters(scenario: Scenario) -> dict[str, Any]:
     }
 
 
+def individuals(scenario: Scenario, sample: float) -> dict[str, Any]:
+    """Turn what only individuals have into the kernels' fields.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Of the engine `member`.
+    sample : float
+        Part of the members who get a row, 0 to 1.
+
+    Returns
+    -------
+    dict
+        By field of the kernels' individuals: float64 and int64 arrays, and for `settings` and
+        `vintages` a dict of its columns. A vintage is the initial members of one plan and tenure.
+    """
+    scenario = _at_its_ages(scenario)
+    frailty = scenario.claims.frailty
+    people = list(_initial_people(scenario))
+    first_of = {(one.cell[0], one.tenure): one for one in people}
+    vintages = sorted(first_of)
+    past = np.array([first_of[vintage].past_waiting for vintage in vintages], np.int64)
+    tenures = np.array([tenure for _, tenure in vintages], np.int64)
+    members = np.zeros((len(vintages), *_cells(scenario)[2:]), np.int64)
+    for one in people:
+        members[(vintages.index((one.cell[0], one.tenure)), *one.cell[2:])] += one.members
+    return {
+        "settings": {
+            "frailty_law": FRAILTY_LAWS.index("none" if frailty is None else frailty.law),
+            "frailty_variance": (frailty and frailty.variance) or 0.0,
+            "own_bills": scenario.learns_from == "own_bills",
+            "sample": sample,
+        },
+        "frailty": np.array(frailty.values if frailty else (), np.float64),
+        "frailty_chance": np.array(frailty.probabilities if frailty else (), np.float64),
+        "vintages": {
+            "plan": np.array([plan for plan, _ in vintages], np.int64),
+            "stage": np.array([first_of[v].cell[1] for v in vintages], np.int64),
+            "tenure": tenures,
+            "wear": _selection_decay(scenario) ** past,
+            "loyalty": _loyalty_decay(scenario) ** tenures,
+        },
+        "vintage_members": members.reshape(*members.shape[:2], members.shape[2] * members.shape[3]),
+    }
+
+
+def with_exact_ages(scenario: Scenario) -> Scenario:
+    """Return a scenario with age bands of one year, from its youngest to its oldest age."""
+    edges = tuple(range(scenario.age_edges[0], scenario.age_edges[-1] + 1))
+    return scenario.model_copy(update={"age_edges": edges})
+
+
+def _at_its_ages(scenario: Scenario) -> Scenario:
+    """Return a scenario with the age bands that its engine works with."""
+    return with_exact_ages(scenario) if scenario.engine == "member" else scenario
+
+
 class Group(NamedTuple):
     """Members of one health class, age band and sex; the ages are both included."""
 
@@ -130,6 +192,7 @@ class Group(NamedTuple):
 
 def groups(scenario: Scenario) -> tuple[Group, ...]:
     """Return the groups in the order of the kernels; where there is padding it comes last."""
+    scenario = _at_its_ages(scenario)
     classes = [*scenario.health, *([PADDING] if has_padding(scenario) else [])]
     return tuple(
         Group(health, first, end - 1, sex)
@@ -169,13 +232,15 @@ def _outer(by_health: Float64, by_risk: Float64) -> Float64:
 def _group_codes(scenario: Scenario) -> Int64:
     """Give each group a number that does not depend on how many there are: int64[G].
 
-    Health takes 3 bits (the padding the highest number), age band 6, sex 1.
+    Health takes 3 bits (the padding the highest number), age band 6, sex 1; a seventh bit of the
+    age band stands above all that an address is made of, so that the codes of others stay.
     """
     health = np.arange(_health_classes(scenario))
     if has_padding(scenario):
         health[-1] = PADDING_CODE
     risks = np.arange(2 * _bands(scenario))
-    return (health[:, None] << 7 | risks).ravel().astype(np.int64)
+    high, low = np.divmod(risks, 2 * BANDS_IN_CODE)
+    return (high << HIGH_BAND_BIT | health[:, None] << 7 | low).ravel().astype(np.int64)
 
 
 def _group_bands(scenario: Scenario) -> Int64:
@@ -491,30 +556,51 @@ def _deaths(scenario: Scenario) -> Float64:
     return _outer(alive, rates)
 
 
-def _initial(scenario: Scenario) -> tuple[Int64, Float64, Float64]:
-    """Place the initial members, int64[P, S, C, G]; wear and loyalty of stages, float64[P, S]."""
-    names, plans = list(scenario.plans), list(scenario.plans.values())
+class _People(NamedTuple):
+    """Initial members of one kind: plan, stage, motive, health, risk; tenure; how many."""
+
+    cell: tuple[int, int, int, int, int]
+    tenure: int
+    past_waiting: int
+    members: int
+
+
+def _cells(scenario: Scenario) -> tuple[int, int, int, int, int]:
+    """Give how many plans, stages, motives, health classes and risks there are."""
+    plans = scenario.plans.values()
     stages = max(plan.wait_periods for plan in plans) + scenario.tenure.bands
-    shape = (len(plans), stages, len(scenario.motives), _health_classes(scenario))
-    members = np.zeros((*shape, 2 * _bands(scenario)), np.int64)
-    worn, loyal = np.zeros(shape[:2]), np.zeros(shape[:2])
-    decay, fading = _selection_decay(scenario), _loyalty_decay(scenario)
+    classes = _health_classes(scenario)
+    return len(plans), stages, len(scenario.motives), classes, 2 * _bands(scenario)
+
+
+def _initial_people(scenario: Scenario) -> Iterator[_People]:
+    """Place the initial members among the cells."""
+    names, plans = list(scenario.plans), list(scenario.plans.values())
     for people in scenario.initial_members:
         plan = 0 if people.plan is None else names.index(people.plan)
         past = people.tenure_periods - plans[plan].wait_periods
         band = max(0, min(past // scenario.tenure.band_periods, scenario.tenure.bands - 1))
-        stage = people.tenure_periods if past < 0 else plans[plan].wait_periods + band
-        age_band = np.searchsorted(scenario.age_edges, people.age, side="right") - 1
+        age_band = int(np.searchsorted(scenario.age_edges, people.age, side="right")) - 1
         cell = (
             plan,
-            stage,
+            people.tenure_periods if past < 0 else plans[plan].wait_periods + band,
             list(scenario.motives).index(people.motive),
             list(scenario.health).index(people.health),
             2 * age_band + (people.sex == "female"),
         )
-        members[cell] += people.members
-        worn[plan, stage] += people.members * decay ** max(0, past)
-        loyal[plan, stage] += people.members * fading**people.tenure_periods
+        yield _People(cell, people.tenure_periods, max(0, past), people.members)
+
+
+def _initial(scenario: Scenario) -> tuple[Int64, Float64, Float64]:
+    """Place the initial members, int64[P, S, C, G]; wear and loyalty of stages, float64[P, S]."""
+    shape = _cells(scenario)
+    members = np.zeros(shape, np.int64)
+    worn, loyal = np.zeros(shape[:2]), np.zeros(shape[:2])
+    decay, fading = _selection_decay(scenario), _loyalty_decay(scenario)
+    for people in _initial_people(scenario):
+        members[people.cell] += people.members
+        worn[people.cell[:2]] += people.members * decay**people.past_waiting
+        loyal[people.cell[:2]] += people.members * fading**people.tenure
     count = members.sum((2, 3, 4))
     wear, loyalty = (
         np.divide(total, count, out=np.ones_like(total), where=count > 0) for total in (worn, loyal)

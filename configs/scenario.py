@@ -22,6 +22,9 @@ MAX_CHANNELS = 32
 MAX_MOTIVES = 8
 MAX_HEALTH_CLASSES = 7
 MAX_AGE_BANDS = 64
+MAX_AGES = 128  # told apart one by one, by the member engine
+MAX_FRAILTIES = 8
+MAX_TENURE_PERIODS = 1_000_000  # of who is a member before the first period
 MAX_WAIT_PERIODS = 128
 MAX_TENURE_BANDS = 128
 MAX_GRACE_FAILURES = 8
@@ -524,6 +527,54 @@ class CommonShock(Record):
     )
 
 
+class Frailty(Record):
+    """What members of one cell do not share: an own factor on incidence, mean 1 (section 9)."""
+
+    law: Literal["gamma", "discrete"] = model_field(
+        ..., "gamma with a variance, or a few values with their probabilities", section=9
+    )
+    variance: float | None = model_field(
+        None, "variance between members, for the law `gamma`", section=9, gt=0
+    )
+    values: tuple[Annotated[float, Field(ge=0)], ...] = model_field(
+        (),
+        "factors on incidence, for the law `discrete`; their mean is 1",
+        section=9,
+        max_length=MAX_FRAILTIES,
+    )
+    probabilities: tuple[Probability, ...] = model_field(
+        (), "probability of each value, for the law `discrete`; they sum to 1", section=9
+    )
+
+    @model_validator(mode="after")
+    def _law_has_what_it_needs(self) -> Self:
+        if self.law == "gamma":
+            if self.variance is None:
+                raise ValueError("variance: expected one with the law 'gamma', got none")
+            for name, given in (("values", self.values), ("probabilities", self.probabilities)):
+                if given:
+                    raise ValueError(
+                        f"{name}: expected none with the law 'gamma', got {len(given)}"
+                    )
+            return self
+        if self.variance is not None:
+            raise ValueError(
+                f"variance: expected none with the law 'discrete', got {self.variance:.12g}"
+            )
+        if not self.values:
+            raise ValueError("values: expected some with the law 'discrete', got none")
+        if len(self.probabilities) != len(self.values):
+            raise ValueError(
+                f"probabilities: expected one for each of the {len(self.values)} values, "
+                f"got {len(self.probabilities)}"
+            )
+        _sums_to_one_at("probabilities", self.probabilities)
+        mean = sum(v * p for v, p in zip(self.values, self.probabilities, strict=True))
+        if abs(mean - 1.0) > PROBABILITY_TOLERANCE:
+            raise ValueError(f"values: expected a mean of 1, got {mean:.12g}")
+        return self
+
+
 class Claims(Record):
     """Incidence, selection, severity, delay and assessment (section 3)."""
 
@@ -566,6 +617,9 @@ class Claims(Record):
     )
     mortality: AgeSexTable | None = model_field(
         None, "mortality table, if deaths are to end memberships", unit="per person-year", section=3
+    )
+    frailty: Frailty | None = model_field(
+        None, "how members of one cell differ in incidence, if at all (engine `member`)", section=9
     )
 
     @model_validator(mode="after")
@@ -759,7 +813,9 @@ class InitialMembers(Record):
     sex: Literal["male", "female"] = model_field(..., "sex", section=2)
     motive: str = model_field(..., "motive", section=2)
     health: str = model_field(..., "health class", section=2)
-    tenure_periods: int = model_field(0, "periods since joining", unit="periods", section=2, ge=0)
+    tenure_periods: int = model_field(
+        0, "periods since joining", unit="periods", section=2, ge=0, le=MAX_TENURE_PERIODS
+    )
     members: int = model_field(..., "how many", unit="persons", section=2, ge=0)
 
 
@@ -775,6 +831,11 @@ class Scenario(Record):
     )
     periods_per_year: int = model_field(
         24, "P: settlements a year", unit="periods per year", section=1, ge=1, le=366
+    )
+    engine: Literal["cohort", "member"] = model_field(
+        "cohort",
+        "cohort: members are counted by cell; member: each is simulated, with an age in years",
+        section=9,
     )
     market_members: int = model_field(
         ..., "M: people who could ever join", unit="persons", section=2, ge=0, le=2_000_000_000
@@ -813,6 +874,11 @@ class Scenario(Record):
         (), "members before the first period", section=2
     )
     claims: Claims = model_field(Claims, "incidence and claims", section=3)
+    learns_from: Literal["share", "own_bills"] = model_field(
+        "share",
+        "what members' expectations follow: the plan's share, or their own bills (engine `member`)",
+        section=7,
+    )
     shock_cap: float = model_field(
         5.0, "g_max: largest relative gap and log growth that members react to", section=6, gt=0
     )
@@ -851,6 +917,7 @@ class Scenario(Record):
     @model_validator(mode="after")
     def _names_and_ages_fit(self) -> Self:
         problems = _age_edge_problems(self) or [
+            *_engine_problems(self),
             *_plan_problems(self),
             *_channel_problems(self),
             *_initial_member_problems(self),
@@ -869,6 +936,31 @@ def _age_edge_problems(scenario: Scenario) -> list[str]:
     if edges[0] < 0:
         return [f"age_edges[0]: expected an age of at least 0, got {edges[0]}"]
     return []
+
+
+def _engine_problems(scenario: Scenario) -> list[str]:
+    """Refuse what an engine cannot do: cells have no own history, addresses so many ages."""
+    if scenario.engine == "member":
+        first, last = scenario.age_edges[0], scenario.age_edges[-1] - 1
+        ages = last - first + 1
+        if ages <= MAX_AGES:
+            return []
+        return [
+            f"age_edges: expected at most {MAX_AGES} ages with the engine 'member', "
+            f"got {ages} ({first} to {last}); narrow them or write engine: cohort"
+        ]
+    problems = []
+    if scenario.learns_from != "share":
+        problems.append(
+            "learns_from: expected 'share' with the engine 'cohort', "
+            f"got {scenario.learns_from!r}; write engine: member"
+        )
+    if scenario.claims.frailty is not None:
+        problems.append(
+            "claims.frailty: expected none with the engine 'cohort', "
+            f"got the law {scenario.claims.frailty.law!r}; write engine: member"
+        )
+    return problems
 
 
 def _plan_problems(scenario: Scenario) -> list[str]:

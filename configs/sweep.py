@@ -39,6 +39,15 @@ class Sweep(Record):
         100, "paths of each point", unit="paths", section=9, ge=1, le=MAX_PATHS
     )
     seed: int = model_field(0, "seed of the random numbers", section=9, ge=0, le=MAX_SEED)
+    members_sample: float = model_field(
+        1.0,
+        "part of the members, drawn at random, who get a row in the table `members` "
+        "(engine `member`)",
+        unit="share of members",
+        section=12,
+        ge=0,
+        le=1,
+    )
     design: Literal["grid"] = model_field(
         "grid", "how axes make points: every combination, the last axis fastest", section=12
     )
@@ -108,6 +117,16 @@ def values_at(config: Config, index: int) -> dict[str, Scalar]:
     A table is given by its name, a list or a mapping as JSON text.
     """
     return {path: _label(v) for path, v in _combination(config, index).items()}
+
+
+def engines(config: Config) -> tuple[str, ...]:
+    """Return the engine of each value of the axis `engine`; without it, that of the scenario."""
+    return tuple(map(str, config.sweep.axes.get("engine", (config.scenario.engine,))))
+
+
+def engine_at(config: Config, index: int) -> str:
+    """Return the engine of a point, without building its scenario."""
+    return str(values_at(config, index).get("engine", config.scenario.engine))
 
 
 def scenario_at(config: Config, index: int) -> Scenario:

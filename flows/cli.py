@@ -67,6 +67,7 @@ def run(
     What is there already is not computed again: a run that was stopped goes on.
     """
     from configs.catalogue import locate
+    from configs.sweep import engines
     from flows import plan, screen
     from results.run import open_run
     from results.store import check_writable
@@ -83,7 +84,16 @@ def run(
     from flows.launch import launch
 
     with screen.progress() as show:
-        done = launch(config, results_dir, seed, overrides, workers, show=show, started=STARTED)
+        done = launch(
+            config,
+            results_dir,
+            seed,
+            overrides,
+            workers,
+            show=show,
+            started=STARTED,
+            engines=engines(planned.config),
+        )
     kernels = open_run(done.folder).manifest.kernel_seconds
     _tell(done.folder, screen.account(time.time() - STARTED, kernels, done.workers))
 
@@ -119,8 +129,8 @@ def _tell(folder: Path, *lines: str) -> None:
 def query(run: str, sql: str, form: "Format | None", output: str | None, results_dir: str) -> None:
     """Ask a run in SQL.
 
-    Its tables are points, paths, pools, periods, cells and summary. RUN is a run folder, or the
-    beginning of its name in the results folder.
+    Its tables are points, paths, pools, periods, cells, members (of the member engine) and
+    summary. RUN is a run folder, or the beginning of its name in the results folder.
     """
     from results import query as asking
 

@@ -36,6 +36,7 @@ def launch(
     *,
     show: screen.Show,
     started: float,
+    engines: Sequence[str] = ("cohort",),
 ) -> Launched:
     """Run the flow `sweep` on a cluster and a server of its own, and end both.
 
@@ -47,6 +48,8 @@ def launch(
         Told of progress.
     started : float
         When the command began, in seconds of `time.time`.
+    engines : sequence of str
+        Those that the run has points of.
 
     Raises
     ------
@@ -57,7 +60,8 @@ def launch(
     """
     environment.prepare()
     environment.keep_screen_clear()
-    with server.running() as prefect_server, session.opened(workers, show, started) as here:
+    opened = session.opened(workers, show, started, engines)
+    with server.running() as prefect_server, opened as here:
         if cluster.has_dashboard():
             screen.say(f"Dask dashboard: {here.client.dashboard_link}")
         with signals.later():

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from configs.dotted import place_of
 from configs.load import Config, digest, dump, load
 from configs.scenario import Scenario
-from configs.sweep import point_count, values_at
+from configs.sweep import engines, point_count, values_at
 from flows import layout
 from flows.layout import Shard
 from results.manifest import FileRecord, Manifest
@@ -34,6 +34,9 @@ DIGITS: Final = 12
 
 BYTES_A_ROW: Final = 100
 """What a row of `periods` takes on disk, about: to say beforehand that a disk is too small."""
+
+BYTES_A_MEMBER: Final = 12
+"""The same of a row of `members`: 4 where charges are alike, 13 where each member has his own."""
 
 LIBRARIES: Final = ("huzhu", "numpy", "numba", "pyarrow", "duckdb", "distributed", "prefect")
 """Those whose version the manifest records: numbers, or how they came about, depend on them."""
@@ -84,10 +87,16 @@ class Plan:
         )
 
     def bytes_of(self, shards: Iterable[Shard]) -> int:
-        """Return about how many bytes the files of some shards take, if no path closes early."""
-        scenario = self.config.scenario
+        """Return about how many bytes the files of some shards take.
+
+        If no path closes early and, in the member engine, everybody of the market joins once.
+        """
+        scenario, used = self.config.scenario, engines(self.config)
         paths = sum(shard.stop - shard.first for shard in shards)
-        return paths * scenario.periods * len(scenario.plans) * BYTES_A_ROW
+        periods = scenario.periods * len(scenario.plans) * BYTES_A_ROW
+        sampled = scenario.market_members * self.config.sweep.members_sample
+        members = sampled * BYTES_A_MEMBER * used.count("member") / len(used)
+        return paths * (periods + round(members))
 
     def is_complete(self) -> bool:
         """Whether the run is there, whole: every shard, and every file that its manifest names."""

@@ -6,7 +6,7 @@ opens its own.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -68,6 +68,7 @@ def opened(
     workers: int | None = None,
     show: Callable[[Progress], None] = lambda progress: None,
     started: float | None = None,
+    engines: Sequence[str] = ("cohort",),
 ) -> Iterator[Session]:
     """Open a session: start a cluster and have its kernels compiled meanwhile.
 
@@ -79,6 +80,8 @@ def opened(
         Told of progress.
     started : float, optional
         When the run began, if before now.
+    engines : sequence of str
+        Those whose kernels are compiled.
     """
     from distributed import fire_and_forget
 
@@ -86,7 +89,9 @@ def opened(
     with cluster.local(workers) as client:
         names = sorted(client.nthreads())
         # Two compile, into the cache that all read; who does not compile imports meanwhile.
-        warming = client.submit(warmup.compile_kernels, workers=names[0], pure=False)
+        warming = client.submit(
+            warmup.compile_kernels, tuple(engines), workers=names[0], pure=False
+        )
         others = [warmup.help_compiling] + [warmup.import_kernels] * len(names)
         for task, name in zip(others, names[1:], strict=False):
             fire_and_forget(client.submit(task, workers=name, pure=False))
@@ -99,13 +104,13 @@ def opened(
 
 
 @contextmanager
-def joined(workers: int | None = None) -> Iterator[Session]:
-    """Take part in the session that is open, or open one."""
+def joined(workers: int | None = None, engines: Sequence[str] = ("cohort",)) -> Iterator[Session]:
+    """Take part in the session that is open, or open one; as for `opened`."""
     current = _CURRENT.get()
     if current is not None:
         yield current
         return
-    with opened(workers) as session:
+    with opened(workers, engines=engines) as session:
         yield session
 
 

@@ -33,6 +33,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from configs.load import ConfigError
+from configs.sweep import engines
 from flows import plan as planning
 from flows import session, shard
 from flows.layout import Shard
@@ -98,7 +99,7 @@ def sweep(
     if run.is_complete():
         get_run_logger().info("The run is there, whole: %s", run.folder)
         return str(run.folder)
-    with session.joined(workers) as here, tags(run.config.name):
+    with session.joined(workers, engines(run.config)) as here, tags(run.config.name):
         manifest = prepare(run)
         seconds = simulate(run, here)
         manifest = summarise(run, here, manifest)

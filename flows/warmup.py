@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +30,7 @@ TINY: Final[dict[str, Any]] = {
 }
 """What the kernels compile for are types, which are the same for every scenario."""
 
+ENGINES: Final = ("cohort", "member")
 
 SEED: Final[Any] = np.uint64(0)
 
@@ -41,24 +43,32 @@ def import_kernels() -> None:
     importlib.import_module("flows.shard")
 
 
-def compile_kernels() -> float:
-    """Simulate one tiny path; the seconds it took, with the imports.
+def compile_kernels(engines: Sequence[str] = ("cohort",)) -> float:
+    """Simulate one tiny path of each engine; the seconds it took, with the imports.
 
     The first call on a machine compiles and writes Numba's cache; later ones read it.
+
+    Parameters
+    ----------
+    engines : sequence of str
+        Those that a run has points of.
     """
     started = time.perf_counter()
     from flows import shard
-    from kernels import cohort, events
+    from kernels.events import new_outcome
 
-    parameters = shard.parameters(Scenario.model_validate(TINY))
-    cohort.simulate_path(parameters, SEED, 0, events.new_outcome(parameters))
+    for engine in dict.fromkeys(engines):
+        scenario = Scenario.model_validate(TINY | {"engine": engine})
+        parameters = shard.parameters(scenario)
+        for _ in shard.engine(scenario, parameters)(SEED, 0, new_outcome(parameters)):
+            """Whatever rows of members there are."""
     return time.perf_counter() - started
 
 
 def warm_up() -> float:
-    """Compile in two processes, this one first: the seconds it took, with the imports."""
+    """Compile both engines in two processes, this one first: the seconds it took, with imports."""
     with _helper() as process:
-        seconds = compile_kernels()
+        seconds = compile_kernels(ENGINES)
         process.terminate()
     return seconds
 

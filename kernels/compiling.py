@@ -68,9 +68,33 @@ def inlined_kernel(function: Function) -> Function:
     return _compiled(function, "always")
 
 
-def _compiled(function: Function, inline: Literal["never", "always"]) -> Function:
+def borrowing_kernel(function: Function) -> Function:
+    """Compile `function` without counting who refers to its arrays: for kernels that make none.
+
+    Its callers hold them meanwhile. A kernel that takes the whole state of an engine, and is called
+    once a class or an event, would spend most of its time on these counts: they are atomic, two
+    for each array and call.
+
+    Parameters
+    ----------
+    function : Callable
+        As for `kernel`; it makes no arrays (views are none) and returns numbers or nothing.
+
+    Returns
+    -------
+    Callable
+        As for `kernel`.
+    """
+    return _compiled(function, "never", counts_references=False)
+
+
+def _compiled(
+    function: Function, inline: Literal["never", "always"], counts_references: bool = True
+) -> Function:
     # no_cfunc_wrapper: nobody calls a kernel through a C function pointer
     flags: Any = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    if not counts_references:
+        flags["_nrt"] = False
     compiled: Any = numba.njit(**flags, inline=inline)(function)
     if compiled is not function:
         # Numba looks for changes in the function's own file only: a kernel would go on running the

@@ -47,6 +47,8 @@ class Purpose(IntEnum):
     POOL = 19
     MIGRATION = 20
     TOP_UP = 21
+    FRAILTY = 22
+    SAMPLE = 23
 
 
 class Stream(NamedTuple):
@@ -423,6 +425,35 @@ def normal(stream: Stream, cell: int) -> float:
     """
     radius, angle = uniforms(stream, cell, 0)
     return math.sqrt(-2.0 * math.log(radius)) * math.cos(2.0 * math.pi * angle)
+
+
+@kernel
+def gamma(stream: Stream, cell: int, shape: float) -> float:
+    """Draw a gamma number of scale 1 by squeezed rejection.
+
+    Marsaglia and Tsang 2000, "A simple method for generating gamma variables"; below a shape of 1
+    a gamma of shape + 1 times a power of a uniform, as they say.
+
+    Parameters
+    ----------
+    stream, cell : the address
+    shape : float64, > 0
+
+    Returns
+    -------
+    float64, >= 0
+    """
+    d = (shape + 1.0 if shape < 1.0 else shape) - 1.0 / 3.0
+    c = 1.0 / math.sqrt(9.0 * d)
+    attempt = 0
+    while True:
+        radius, angle = uniforms(stream, cell, attempt)
+        u, boost = uniforms(stream, cell, attempt + 1)
+        x = math.sqrt(-2.0 * math.log(radius)) * math.cos(2.0 * math.pi * angle)
+        v = (1.0 + c * x) ** 3
+        if v > 0.0 and math.log(u) < 0.5 * x * x + d * (1.0 - v + math.log(v)):
+            return d * v * boost ** (1.0 / shape) if shape < 1.0 else d * v
+        attempt += 2
 
 
 @kernel

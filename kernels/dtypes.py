@@ -12,6 +12,9 @@ The structured rows are what a path leaves behind: `PERIOD_ROW` one settlement o
 `CELL_ROW` what one group of one plan paid and received over the path, `POOL_ROW` one pool of the
 market, `PATH_ROW` the path; their field names are the column names of the result tables (MODEL
 section 12). `*_STATE` hold the public state: what every member could read in the news.
+
+`MEMBER_ROW`, one row a person, is the exception to one dtype per quantity: there are millions of
+them, so codes and periods are as narrow as their bounds allow.
 """
 
 import numpy as np
@@ -96,6 +99,26 @@ CELL_ROW = np.dtype(
         ("expected", MONEY),
     ]
 )
+
+MEMBER_ROW = np.dtype(
+    [
+        ("member", np.uint32),  # number of the person, kept in another plan or pool
+        ("joined", np.int32),  # period; negative before the first
+        ("left", np.int32),  # period, -1 while a member
+        ("bills", np.int32),  # bills other than zero, paid or not
+        ("group", np.int16),  # at joining; health, age and sex
+        ("plan", np.int8),
+        ("channel", np.int8),  # -1 of members before the first period
+        ("motive", np.int8),
+        ("cause", np.int8),  # position in LAPSE_CAUSES; see STILL_MEMBER, POOL_CLOSED
+        ("frailty", np.float32),  # own incidence relative to the group's
+        ("paid", MONEY),  # yuan, of bills
+        ("received", MONEY),  # yuan, benefits
+        ("returned", MONEY),  # yuan, of the prepaid balance
+    ]
+)
+STILL_MEMBER = -1  # cause of who is a member at the end of the path
+POOL_CLOSED = len(LAPSE_CAUSES)  # cause of who was a member when his pool ended
 
 END_OF_POOL = [
     ("periods_run", COUNT),
@@ -317,5 +340,102 @@ POOL_PERIOD_PARAMETERS = np.dtype(
     [
         ("outside_news", RATE),  # dated jumps
         ("closure_hazard", RATE),  # intensity of an order to close, per period
+    ]
+)
+
+# What only individuals have; see `kernels.individuals`.
+
+FRAILTY_LAWS = ("none", "gamma", "discrete")
+
+INDIVIDUAL_PARAMETERS = np.dtype(
+    [
+        ("frailty_law", CODE),  # position in FRAILTY_LAWS
+        ("frailty_variance", RATE),  # of the law gamma, whose mean is 1
+        ("own_bills", np.bool_),  # whether members learn from their own bills
+        ("sample", RATE),  # part of the members who get a row, 0..1
+    ]
+)
+
+INITIAL_VINTAGE = np.dtype(
+    [
+        ("plan", CODE),
+        ("stage", CODE),  # of tenure, as in the cohort engine
+        ("tenure", COUNT),  # periods since joining
+        ("wear", RATE),  # exp(-d/tau), d the time past waiting
+        ("loyalty", RATE),  # exp(-l d), d the time since joining
+    ]
+)
+
+SLOT = np.dtype(
+    [
+        ("traits", np.uint32),  # group at joining, channel, arrears; see `kernels.roster.pack`
+        ("number", np.uint32),  # of the person
+        ("frailty", np.float32),  # own incidence relative to the group's, 1 where nobody differs
+    ]
+)
+
+VINTAGE_STATE = np.dtype(
+    [
+        ("plan", CODE),
+        ("joined", COUNT),  # period; negative before the first
+        ("covered_from", COUNT),  # period in which waiting is over
+        ("first_band", COUNT),  # band past waiting that they are in then
+        ("year", COUNT),  # in which they entered
+        ("years", COUNT),  # birthdays since
+        ("stage", COUNT),  # of tenure
+        ("people", COUNT),  # in classes
+        ("wear", RATE),  # exp(-d/tau), d the time past waiting
+        ("loyalty", RATE),  # exp(-l d), d the time since joining
+        ("unbilled", RATE),  # 1 while the first non-trivial bill is to come, else 0
+        ("free", RATE),  # 1 while the platform will pay it, else 0
+        # the highest over the groups that are there: bounds for thinning
+        ("hazard", RATE),
+        ("mortality", RATE),
+        ("lapse_ratio", RATE),
+        ("charge", MONEY),  # this period, yuan
+        ("lowest_charge", MONEY),
+    ]
+)
+
+CLASS_STATE = np.dtype(
+    [
+        ("start", COUNT),  # first slot
+        ("members", COUNT),
+        ("clean", COUNT),  # of them, without a failed bill
+        ("vintage", COUNT),
+        ("motive", COUNT),
+        ("kind", COUNT),  # band of frailty, or PADDING_KIND
+        ("frailty", RATE),  # the highest
+    ]
+)
+
+PENDING_ROW = np.dtype(
+    [
+        ("number", np.uint32),
+        ("joined", np.int32),
+        ("due", np.int32),  # period of the assessment
+        ("bills", np.int32),  # had, less those of a claimant of the group by then
+        ("group", np.int16),  # at the diagnosis
+        ("group_joined", np.int16),
+        ("plan", np.int8),
+        ("channel", np.int8),
+        ("motive", np.int8),
+        ("severity", np.int8),  # -1 until it is assessed
+        ("accepted", np.bool_),
+        ("frailty", np.float32),
+        ("paid", MONEY),  # less what was billed to a claimant of the group by then
+        ("returned", MONEY),
+    ]
+)
+
+ROSTER_STATE = np.dtype(
+    [
+        ("slots", COUNT),  # in use, free ones between classes included
+        ("members", COUNT),  # in classes
+        ("classes", COUNT),
+        ("vintages", COUNT),
+        ("pending", COUNT),
+        ("rows", COUNT),
+        ("numbers", COUNT),  # of people, handed out so far
     ]
 )

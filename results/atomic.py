@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import shutil
 import socket
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 
@@ -59,13 +61,88 @@ def write_whole(path: Path, content: bytes | pa.Buffer, keep: bool = True) -> No
     StoreError
         It cannot be written; the one before stays, and no temporary file.
     """
+    with open_whole(path, keep) as stream:
+        stream.write(content)
+
+
+class Stream:
+    """Takes the content of a file piece by piece; counts and hashes it.
+
+    Attributes
+    ----------
+    bytes : int
+        How many it was given.
+    closed : bool
+        Always false: Arrow asks for it.
+    """
+
+    closed = False
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.bytes = 0
+        self._path, self._file = path, file
+        self._hash = hashlib.sha256()
+        self._abandoned = False
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of what it was given, in hexadecimal."""
+        return self._hash.hexdigest()
+
+    def write(self, content: bytes | pa.Buffer) -> int:
+        """Write a piece; returns its bytes.
+
+        Raises
+        ------
+        StoreError
+            The file cannot be written.
+        """
+        size = memoryview(content).nbytes
+        if self._abandoned:
+            return size
+        self.bytes += size
+        self._hash.update(content)
+        try:
+            self._file.write(content)
+        except OSError as error:
+            raise StoreError(_reason(error, self._path, needs=self.bytes)) from error
+        return size
+
+    def flush(self) -> None:
+        """Do nothing: the file is flushed when it is whole."""
+
+    def abandon(self) -> None:
+        """Take no more: the file will not be, and whoever still writes its end may do so."""
+        self._abandoned = True
+
+
+@contextlib.contextmanager
+def open_whole(path: Path, keep: bool = True) -> Iterator[Stream]:
+    """Open a file that is written piece by piece, and is whole or not there.
+
+    It replaces the one before at the end of the block, and is not there when the block raises.
+
+    Parameters
+    ----------
+    path : Path
+        The file, in a folder that exists.
+    keep : bool
+        False only tries: the temporary file is written and removed.
+
+    Raises
+    ------
+    StoreError
+        It cannot be written; the one before stays, and no temporary file.
+    """
     temporary = path.with_name(_temporary_name(path.name))
+    stream = None
     try:
         try:
-            with temporary.open("xb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
+            with temporary.open("xb") as file:
+                stream = Stream(path, file)
+                yield stream
+                file.flush()
+                os.fsync(file.fileno())
             if keep:
                 temporary.replace(path)
                 _flush_folder(path.parent)
@@ -73,7 +150,8 @@ def write_whole(path: Path, content: bytes | pa.Buffer, keep: bool = True) -> No
             # After the rename there is nothing under this name.
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(_reason(error, path, needs=memoryview(content).nbytes)) from error
+        needs = 0 if stream is None else stream.bytes
+        raise StoreError(_reason(error, path, needs)) from error
 
 
 def is_temporary(name: str) -> bool:

@@ -41,6 +41,9 @@ LAPSE_CAUSES: Final = (
 )
 """Causes of a lapse, in the order of their columns (MODEL sections 1, 3, 5 and 6)."""
 
+POOL_CLOSED: Final = "pool_closed"
+"""Cause in `members` of whoever was a member when the pool ended: no lapse of one's own."""
+
 INDEX: Final = pa.int32()
 COUNT: Final = pa.int64()
 REAL: Final = pa.float64()
@@ -266,6 +269,30 @@ TABLES: Final = {
                 Column("paid", REAL, "yuan", "charged to its members"),
                 Column("received", REAL, "yuan", "benefits of its cases, as settled"),
                 Column("expected", REAL, "yuan", "what it would cost on average, fee included"),
+            ),
+        ),
+        Table(
+            "members",
+            "one row a point, path, person and membership (engine member): who, when and how much",
+            (
+                _POINT,
+                _PATH,
+                Column("member", COUNT, "index", "person of the path; kept in another plan"),
+                _POOL,
+                _PLAN,
+                Column("joined", INDEX, "period", "period of joining; negative: before the first"),
+                Column("left", INDEX, "period", "period of leaving; none: still a member", True),
+                Column("cause", NAME, "name", "cause of leaving; none: still a member", True),
+                Column("age", INDEX, "years", "age at joining"),
+                Column("sex", NAME, "name", "male or female"),
+                Column("health", NAME, "name", "health class; padding for those who are nobody"),
+                Column("motive", NAME, "name", "why the person joined"),
+                Column("channel", NAME, "name", "way of joining; none: before the first", True),
+                Column("frailty", REAL, "1", "own incidence relative to others of one kind"),
+                Column("bills", COUNT, "bills", "bills other than zero, paid or not"),
+                Column("paid", REAL, "yuan", "paid of bills, from purse or balance"),
+                Column("received", REAL, "yuan", "benefits of own cases, as settled"),
+                Column("returned", REAL, "yuan", "paid back of the prepaid balance"),
             ),
         ),
         Table(

@@ -222,6 +222,81 @@ def over(small: Path, write: Write, refusal: Refusal) -> Callable[[str], str]:
             "got 3 (incidence table: a shipped table's name, or a CSV file with columns age, "
             "male, female; unit: per person-year; default: 'incidence_cn_2020_28_diseases')",
         ),
+        (
+            "{engine: members}",
+            "scenario.engine: expected one of cohort, member, got 'members'; did you mean member? "
+            "(cohort: members are counted by cell; member: each is simulated, with an age in "
+            "years; default: 'cohort')",
+        ),
+        (
+            "{learns_from: own_bills}",
+            "scenario.learns_from: expected 'share' with the engine 'cohort', got 'own_bills'; "
+            "write engine: member",
+        ),
+        (
+            "{claims: {frailty: {law: gamma, variance: 0.5}}}",
+            "scenario.claims.frailty: expected none with the engine 'cohort', "
+            "got the law 'gamma'; write engine: member",
+        ),
+        (
+            "{engine: member, age_edges: [0, 20, 40, 60, 129]}",
+            "scenario.age_edges: expected at most 128 ages with the engine 'member', "
+            "got 129 (0 to 128); narrow them or write engine: cohort\n"
+            "top.yaml: scenario.claims.incidence: expected rates for all ages 0 to 128 "
+            "(age_edges), got incidence_cn_2020_28_diseases with ages 0 to 105",
+        ),
+        (
+            "{engine: member, claims: {frailty: {law: gamma}}}",
+            "scenario.claims.frailty.variance: expected one with the law 'gamma', got none",
+        ),
+        (
+            "{engine: member, claims: {frailty: {law: gamma, variance: 0}}}",
+            "scenario.claims.frailty.variance: expected above 0, got 0 "
+            "(variance between members, for the law `gamma`; default: null)",
+        ),
+        (
+            "{engine: member, claims: {frailty: {law: gamma, variance: 1, values: [1]}}}",
+            "scenario.claims.frailty.values: expected none with the law 'gamma', got 1",
+        ),
+        (
+            "{engine: member, claims: {frailty: {law: gamma, variance: 1, probabilities: [1]}}}",
+            "scenario.claims.frailty.probabilities: expected none with the law 'gamma', got 1",
+        ),
+        (
+            "{engine: member, claims: {frailty: {law: discrete, variance: 1, values: [1]}}}",
+            "scenario.claims.frailty.variance: expected none with the law 'discrete', got 1",
+        ),
+        (
+            "{engine: member, claims: {frailty: {law: discrete}}}",
+            "scenario.claims.frailty.values: expected some with the law 'discrete', got none",
+        ),
+        (
+            "{engine: member, claims: {frailty: {law: discrete, values: [0, 2], "
+            "probabilities: [1]}}}",
+            "scenario.claims.frailty.probabilities: expected one for each of the 2 values, got 1",
+        ),
+        (
+            "{engine: member, claims: {frailty: {law: discrete, values: [0, 2], "
+            "probabilities: [0.5, 0.4]}}}",
+            "scenario.claims.frailty.probabilities: expected probabilities that sum to 1, "
+            "got a sum of 0.9",
+        ),
+        (
+            "{engine: member, claims: {frailty: {law: discrete, values: [0, 3], "
+            "probabilities: [0.5, 0.5]}}}",
+            "scenario.claims.frailty.values: expected a mean of 1, got 1.5",
+        ),
+        (
+            "{engine: member, claims: {frailty: {law: discrete, values: [-1, 3], "
+            "probabilities: [0.5, 0.5]}}}",
+            "scenario.claims.frailty.values[0]: expected at least 0, got -1 "
+            "(factors on incidence, for the law `discrete`; their mean is 1)",
+        ),
+        (
+            f"{{engine: member, claims: {{frailty: {{law: discrete, values: {[1] * 9}}}}}}}",
+            "scenario.claims.frailty.values: expected at most 8 entries, got 9 "
+            "(factors on incidence, for the law `discrete`; their mean is 1)",
+        ),
     ],
 )
 def test_bad_scenario_is_refused_by_file_and_field(

@@ -16,6 +16,8 @@ from configs.scenario import Scenario
 from configs.sweep import (
     DESIGNS,
     Sweep,
+    engine_at,
+    engines,
     point_at,
     point_count,
     points,
@@ -243,6 +245,11 @@ def test_hundred_thousand_points_are_planned_at_once_and_built_singly(
             "expected probabilities that sum to 1, got a sum of 1.1",
         ),
         (
+            "{engine: [member, cohort], learns_from: [own_bills]}",
+            "sweep.axes.engine[1]: learns_from: "
+            "expected 'share' with the engine 'cohort', got 'own_bills'; write engine: member",
+        ),
+        (
             "{claims.incidence: [nowhere.csv]}",
             "sweep.axes.claims.incidence[0]: expected a shipped table or an existing CSV file, "
             "got 'nowhere.csv'; shipped tables: incidence_cn_2006_2010_25_diseases, "
@@ -288,3 +295,23 @@ def test_scenario_without_swept_values_is_not_built_again(small: Path) -> None:
     config = load(small)
     assert isinstance(config.scenario, Scenario)
     assert scenario_at(config, 0) is config.scenario
+
+
+def test_points_may_differ_in_their_engine(small: Path) -> None:
+    config = load(small, ["sweep.axes.engine=[cohort, member]", "sweep.axes.news.base=[0, 1]"])
+    assert [point.scenario.engine for point in points(config)] == ["cohort"] * 2 + ["member"] * 2
+    assert [engine_at(config, i) for i in range(4)] == ["cohort"] * 2 + ["member"] * 2
+    assert engines(config) == ("cohort", "member")
+
+
+def test_without_an_axis_the_engine_is_the_scenario_s(small: Path) -> None:
+    config = load(small, ["engine=member"])
+    assert (engines(config), engine_at(config, 0)) == (("member",), "member")
+    assert engines(load(small)) == ("cohort",)
+
+
+@pytest.mark.parametrize("sample", [-0.1, 1.1])
+def test_a_sample_that_is_no_share_is_refused(small: Path, refusal: Refusal, sample: float) -> None:
+    assert refusal(small, f"sweep.members_sample={sample}").startswith(
+        f"--set: sweep.members_sample: expected at least 0 and at most 1, got {sample} "
+    )

@@ -54,3 +54,26 @@ def test_the_cut_depends_on_nothing_but_the_sweep(
     before = cut(small, "sweep.paths=50_000")
     monkeypatch.setattr("os.cpu_count", lambda: 1000)
     assert cut(small, "sweep.paths=50_000", "sweep.seed=99") == before
+
+
+MEMBERS = ["engine=member", "market_members=500_000_000"]
+
+
+def test_a_path_of_many_members_is_a_shard_of_its_own(small: Path) -> None:
+    config = load(small, MEMBERS)
+    assert layout.path_seconds(config.scenario) > layout.LONGEST_SHARD_SECONDS
+    assert len(layout.shards(config)) == 40
+
+
+def test_of_two_engines_the_dearer_decides_on_the_shards(small: Path) -> None:
+    few, many = "market_members=2000", "market_members=500_000_000"
+    engines = "sweep.axes.engine=[cohort, member]"
+    by_cells = len(cut(small, "sweep.paths=20", many))
+    assert len(cut(small, "sweep.paths=10", many, engines)) == 80
+    assert len(cut(small, "sweep.paths=10", few, engines)) == by_cells
+
+
+def test_a_shard_holds_no_more_rows_by_single_ages_than_fit_in_memory(small: Path) -> None:
+    config = load(small, ["engine=member", "market_members=10", "sweep.paths=10_000"])
+    by_age = max(shard.stop - shard.first for shard in layout.shards(config)) * 60 * 2
+    assert by_age <= layout.MOST_ROWS + 60 * 2

@@ -85,6 +85,16 @@ def test_xianghubao_rises_from_cents_passes_a_hundred_million_and_leaks() -> Non
     assert members[70] < 0.9 * members.max()
 
 
+def test_a_twentieth_of_xianghubao_member_by_member_runs_like_the_whole() -> None:
+    block = run("xianghubao_members", 1)
+    share, members = mean(block, "share"), mean(block, "members")
+    assert 3 < share[52] < 6
+    assert 75 < share[29:53].sum() < 115  # press: 91
+    assert 5e6 < members.max() < 5.6e6  # press: 106 m
+    assert 30 <= members.argmax() <= 50
+    assert members[70] < 0.9 * members.max()
+
+
 def test_the_elder_plan_costs_four_times_the_main_plan_in_2020() -> None:
     block = run("xianghubao_elder")
     elder, main = (mean(block, "share", plan)[29:53].sum() for plan in (1, 0))

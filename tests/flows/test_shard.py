@@ -1,20 +1,29 @@
 """What a worker does, in this process."""
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
+from configs import arrays
 from configs.sweep import scenario_at
 from flows import plan as planning
 from flows import shard
 from flows.layout import Shard
-from kernels import cohort, events
+from kernels import cohort, events, member
+from kernels.dtypes import MEMBER_ROW
+from results import store as store_module
+from results.atomic import StoreError, is_temporary
 from results.manifest import ShardRecord
 from results.run import open_run
-from results.schema import arrow_schema
+from results.schema import LAPSE_CAUSES, POOL_CLOSED, arrow_schema
+from tests.flows.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +130,205 @@ def test_a_path_that_cannot_be_simulated_is_named_with_point_and_seed(
 def test_a_failure_survives_its_way_from_worker_to_flow() -> None:
     error = pickle.loads(pickle.dumps(shard.ShardError("point 1, path 4, seed 7: no members")))
     assert str(error) == "point 1, path 4, seed 7: no members"
+
+
+def test_a_run_by_cells_has_no_members_and_says_so_by_an_empty_table(
+    plan: planning.Plan, record: ShardRecord
+) -> None:
+    assert open_run(plan.folder).arrow("members").num_rows == 0
+    assert not (plan.folder / "members").exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "needed"),
+    [
+        ("import flows.shard", False),
+        ("from flows.warmup import compile_kernels; compile_kernels()", False),
+        ("from flows.warmup import compile_kernels; compile_kernels(['member'])", True),
+    ],
+)
+def test_the_member_engine_is_imported_only_where_a_point_needs_it(
+    statement: str, needed: bool
+) -> None:
+    code = f"import sys; {statement}; print('kernels.member' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{needed}\n"
+
+
+# Member by member
+
+FEW = ["market_members=4_000", "claims.level=40", "closure.share_limit_yuan=30"]
+BOTH = [*FEW, "sweep.paths=3", "sweep.axes.engine=[cohort, member]"]
+
+
+def begun(config: Path, folder: Path, *overrides: str) -> planning.Plan:
+    """Begin a run whose points are of either engine in turn, three paths each."""
+    run = planning.plan(config, folder, overrides=[*BOTH, *overrides])
+    planning.begin(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def both(small: Path, tmp_path_factory: pytest.TempPathFactory) -> planning.Plan:
+    """Return a run of which four points are done, in two shards that both engines are in."""
+    run = begun(small, tmp_path_factory.mktemp("both"))
+    shard.run(str(run.folder), Shard(0, 0, 5))
+    shard.run(str(run.folder), Shard(1, 5, 12))
+    return run
+
+
+def members_of(run: planning.Plan) -> pd.DataFrame:
+    return open_run(run.folder).pandas("members")
+
+
+def test_members_have_rows_where_their_point_is_of_their_engine(both: planning.Plan) -> None:
+    opened = open_run(both.folder)
+    engines = [scenario_at(both.config, point).engine for point in range(8)]
+    assert engines == ["cohort", "member"] * 4
+    written = [entry.path for record in opened.shards for entry in record.files]
+    assert [path for path in written if path.startswith("members")] == [
+        "members/shard-00000.parquet",
+        "members/shard-00001.parquet",
+    ]
+    assert opened.arrow("members").schema.equals(arrow_schema("members"), check_metadata=True)
+    members, paths = members_of(both), opened.pandas("paths")
+    assert sorted(set(members["point"])) == [1, 3]
+    assert set(paths["point"]) == {0, 1, 2, 3}
+    assert (members.groupby(["point", "path"]).size() > 500).all()
+
+
+def test_every_row_is_what_the_kernel_says(both: planning.Plan) -> None:
+    scenario = scenario_at(both.config, 1)
+    pool, groups = shard.parameters(scenario), arrays.groups(scenario)
+    outcome, seed = events.new_outcome(pool), np.uint64(7)
+    rows = np.concatenate(list(shard.engine(scenario, pool)(seed, 2, outcome)))
+    assert rows.dtype == MEMBER_ROW
+    members = members_of(both)
+    members = members[(members["point"] == 1) & (members["path"] == 2)]
+    for name in ("member", "joined", "bills", "frailty", "paid", "received", "returned"):
+        np.testing.assert_array_equal(members[name], rows[name])
+    np.testing.assert_array_equal(members["left"].fillna(-1), rows["left"])
+    chosen = [groups[group] for group in rows["group"]]
+    assert list(members["age"]) == [group.from_age for group in chosen]
+    assert list(members["sex"]) == [group.sex for group in chosen]
+    assert list(members["health"]) == [group.health for group in chosen]
+    causes = (*LAPSE_CAUSES, POOL_CLOSED)
+    expected = [causes[cause] if cause >= 0 else None for cause in rows["cause"]]
+    assert members["cause"].astype(object).where(members["cause"].notna(), None).tolist() == (
+        expected
+    )
+    assert set(members["motive"]) == {"trying", "staying"}
+    assert set(members["plan"]) == set(members["pool"]) == {"main"}
+    assert set(members["channel"]) == {"app"}
+    assert (members["frailty"] == 1).all()
+
+
+def test_rows_of_members_add_up_to_the_periods(both: planning.Plan) -> None:
+    opened = open_run(both.folder)
+    members, periods = members_of(both), opened.pandas("periods")
+    for one in opened.arrow("paths").to_pylist():
+        if one["point"] not in {1, 3}:
+            continue
+        rows, settled = (
+            table[(table["point"] == one["point"]) & (table["path"] == one["path"])]
+            for table in (members, periods)
+        )
+        assert len(rows) == settled["joins"].sum()
+        for cause in LAPSE_CAUSES:
+            assert (rows["cause"] == cause).sum() == settled[f"lapses_{cause}"].sum(), cause
+        still = rows["left"].isna() | (rows["cause"] == POOL_CLOSED)
+        assert still.sum() == settled["members"].iloc[-1]
+        assert rows["left"].isna().any() == (one["closure_cause"] == "none")
+        np.testing.assert_allclose(rows["received"].sum(), settled["benefits"].sum(), rtol=1e-9)
+        np.testing.assert_allclose(rows["paid"].sum(), settled["collected"].sum(), rtol=1e-9)
+
+
+def test_rows_do_not_depend_on_the_cut_nor_on_when_they_are_written(
+    both: planning.Plan, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = open_run(both.folder).arrow("members")
+    monkeypatch.setattr(member, "ROWS_AT_A_TIME", 64)
+    monkeypatch.setattr(store_module, "ROWS_OF_A_GROUP", 100)
+    one = begun(small, tmp_path)
+    shard.run(str(one.folder), Shard(0, 0, 12))
+    found = open_run(one.folder).arrow("members")
+    assert sorted(found.to_pylist(), key=str) == sorted(expected.to_pylist(), key=str)
+    (file,) = (one.folder / "members").iterdir()
+    groups = pq.ParquetFile(file).metadata
+    sizes = [groups.row_group(i).num_rows for i in range(groups.num_row_groups)]
+    assert len(sizes) > 10
+    assert set(sizes[:-1]) == {100}
+
+
+def test_a_shard_computed_again_is_the_same_file(both: planning.Plan) -> None:
+    first = {entry.path: entry for entry in shard.run(str(both.folder), Shard(1, 5, 12)).files}
+    again = {entry.path: entry for entry in shard.run(str(both.folder), Shard(1, 5, 12)).files}
+    assert first == again
+
+
+def test_a_sample_of_the_members_changes_nothing_else(
+    both: planning.Plan, small: Path, tmp_path: Path
+) -> None:
+    """Some tenth of about 5000 rows: 6 sigma are 130, a false alarm in 10**8."""
+    sampled = begun(small, tmp_path, "sweep.members_sample=0.1")
+    shard.run(str(sampled.folder), Shard(0, 0, 12))
+    every, some = members_of(both), members_of(sampled)
+    keys = ["point", "path", "member", "plan", "joined"]
+    assert some.merge(every, on=list(every.columns)).shape[0] == len(some)
+    sigma = np.sqrt(len(every) * 0.1 * 0.9)
+    assert abs(len(some) - 0.1 * len(every)) < 6 * sigma
+    assert not some.duplicated(keys).any()
+    tables = [open_run(run.folder).pandas("periods") for run in (both, sampled)]
+    order = ["point", "path", "period"]
+    one, other = (table.sort_values(order).reset_index(drop=True) for table in tables)
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_without_a_sample_there_is_a_file_without_rows(small: Path, tmp_path: Path) -> None:
+    run = begun(small, tmp_path, "sweep.members_sample=0")
+    files = shard.run(str(run.folder), Shard(0, 3, 4)).files
+    assert [(entry.path, entry.rows) for entry in files if entry.table == "members"] == [
+        ("members/shard-00000.parquet", 0)
+    ]
+    assert members_of(run).empty
+
+
+def test_members_before_the_first_period_came_by_no_channel(small: Path, tmp_path: Path) -> None:
+    people = "[{age: 30, sex: male, motive: staying, health: standard, members: 7, "
+    run = begun(small, tmp_path, f"initial_members={people}tenure_periods: 5}}]")
+    shard.run(str(run.folder), Shard(0, 3, 4))
+    before = members_of(run).query("joined < 0")
+    assert len(before) == 7
+    assert before["channel"].isna().all()
+    assert set(before["joined"]) == {-5}
+    assert set(before["age"]) == {30}
+
+
+def test_a_path_of_members_that_fails_is_named_and_leaves_nothing(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_half_way(*_: Any) -> Any:
+        yield np.zeros(200, MEMBER_ROW)
+        raise ZeroDivisionError("no members")
+
+    run = begun(small, tmp_path)
+    monkeypatch.setattr(store_module, "ROWS_OF_A_GROUP", 100)
+    monkeypatch.setattr(member, "simulate_path", fail_half_way)
+    with pytest.raises(shard.ShardError, match=r"engine=member.* path 0, seed 7: ZeroDivision"):
+        shard.run(str(run.folder), Shard(0, 3, 5))
+    assert list((run.folder / "members").iterdir()) == []
+
+
+def test_rows_that_cannot_be_written_are_told_as_such(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise StoreError("disk full")
+
+    run = begun(small, tmp_path)
+    monkeypatch.setattr(store_module.TableWriter, "write", refuse)
+    with pytest.raises(StoreError, match=r"^disk full$"):
+        shard.run(str(run.folder), Shard(0, 3, 5))
+    assert not any(is_temporary(path.name) for path in run.folder.rglob("*"))

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.request import Request, urlopen
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from prefect.exceptions import ParameterTypeError
 
 from configs.load import ConfigError
-from flows import layout, server, session
+from flows import layout, server, session, shard
+from flows import plan as planning
 from flows.shard import ShardError
 from flows.sweep import sweep
 from kernels import cohort
@@ -68,6 +70,24 @@ def test_results_depend_on_neither_shards_nor_workers(
     assert open_run(swept(shards, workers)).manifest.shards == shards
     for name in KEYS:
         assert found[name].equals(expected[name]), name
+
+
+def test_points_may_be_of_either_engine(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = ["market_members=4000", "claims.level=40", "sweep.paths=2"]
+    few.append("sweep.axes.engine=[cohort, member]")
+    monkeypatch.setattr(layout, "_shard_count", lambda scenario, pairs: 5)
+    run = open_run(sweep(str(small), str(tmp_path), overrides=few, workers=2))
+    members, paths = run.pandas("members"), run.pandas("paths")
+    engines = run.pandas("points")["engine"]
+    assert set(members["point"]) == set(engines.index[engines == "member"]) == {1, 3, 5, 7}
+    one = planning.plan(small, tmp_path / "one", overrides=few)
+    planning.begin(one)
+    shard.run(str(one.folder), layout.Shard(0, 0, 16))
+    for table, found in (("members", members), ("paths", paths)):
+        expected = open_run(one.folder).pandas(table)
+        pd.testing.assert_frame_equal(found.astype(str), expected.astype(str))
 
 
 def test_the_flow_run_is_named_after_the_folder_and_leaves_artifacts(

@@ -78,6 +78,18 @@ def _filled(table: str, given: dict[str, Any], rows: int, rng: np.random.Generat
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+def made_members(rows: int, seed: int = 0) -> pa.Table:
+    """Return random rows of `members`, names and missing ones in any order."""
+    rng = np.random.default_rng(seed)
+    given: dict[str, Any] = {}
+    for column in arrow_schema("members"):
+        if pa.types.is_dictionary(column.type):
+            names = [f"{column.name}{i}" for i in range(4)] + [None] * column.nullable
+            given[column.name] = [names[i] for i in rng.integers(0, len(names), rows)]
+    given["left"] = pa.array(rng.integers(0, 70, rows), mask=rng.random(rows) < 0.5)
+    return _filled("members", given, rows, rng)
+
+
 def write_shards(store: RunStore, made: Made, shards: int = 2, shuffle: int | None = None) -> None:
     """Write rows as shards of whole paths, numbered and written in any order."""
     pairs = made.paths.num_rows

@@ -19,7 +19,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_there_are_queries_to_try() -> None:
-    assert len(QUERIES) == 6
+    assert len(QUERIES) == 11
 
 
 @pytest.mark.parametrize("sql", QUERIES, ids=range(len(QUERIES)))

@@ -120,6 +120,11 @@ def test_an_empty_answer_has_its_headings(run: Run) -> None:
     assert query(run, sql) == "point  plan\n─────  ────\n"
 
 
+def test_members_of_a_run_by_cells_are_an_empty_table(run: Run) -> None:
+    header = ",".join(run.schema("members").names)
+    assert query(run, "select * from members", "csv") == f"{header}\n"
+
+
 def test_an_unknown_column_is_told_with_its_candidates(run: Run) -> None:
     with pytest.raises(RunError, match=r'(?s)"memebers" not found.*"members"'):
         query(run, "select memebers from periods")

@@ -12,7 +12,7 @@ from results.run import Run, RunError, list_runs, open_run
 from results.store import MANIFEST_NAME, RunStore, create_run
 from tests.results.synthetic import a_manifest, a_run, made_rows, write_shards
 
-TABLES = ("points", "paths", "periods", "summary")
+TABLES = ("points", "paths", "periods", "members", "summary")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 
 from results.schema import (
     LAPSE_CAUSES,
+    POOL_CLOSED,
     QUANTITIES,
     TABLES,
     arrow_schema,
@@ -20,6 +21,8 @@ PROMISED = {
     "uncovered_members",
     "periods": "point path period plan members joins lapses diagnoses cases benefits cost billed "
     "collected outstanding written_off share expectation news platform_cash",
+    "members": "point path member pool plan joined left cause age sex health motive channel "
+    "frailty bills paid received returned",
     "summary": "point period plan quantity mean sd standard_error q05 q25 q50 q75 q95 paths",
 }
 
@@ -45,6 +48,12 @@ def test_no_table_names_a_column_twice() -> None:
 def test_periods_has_one_column_a_lapse_cause_in_their_order() -> None:
     names = [name for name in arrow_schema("periods").names if name.startswith("lapses_")]
     assert names == [f"lapses_{cause}" for cause in LAPSE_CAUSES]
+
+
+def test_a_membership_may_go_on_and_may_have_begun_before_the_first_period() -> None:
+    columns = TABLES["members"].columns
+    assert [column.name for column in columns if column.nullable] == ["left", "cause", "channel"]
+    assert POOL_CLOSED not in LAPSE_CAUSES
 
 
 def test_summarised_quantities_are_columns_of_periods() -> None:

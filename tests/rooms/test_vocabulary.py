@@ -11,8 +11,17 @@ import pytest
 from configs import arrays
 from configs import scenario as limits
 from configs.record import Record
-from configs.scenario import Caps, Claims, Closure, Plan, Platform, Scenario
-from kernels import apportion, dtypes, lapse, payment, platform, sharing, state
+from configs.scenario import (
+    Caps,
+    Claims,
+    Closure,
+    Frailty,
+    InitialMembers,
+    Plan,
+    Platform,
+    Scenario,
+)
+from kernels import apportion, dtypes, individuals, lapse, payment, platform, sharing, state
 from kernels.draws import Purpose
 from kernels.state import block_address, cell_address
 from results import schema
@@ -48,6 +57,46 @@ def test_a_rows_fields_are_the_tables_columns_in_their_order(
             assert column.dtype == ARROW[row[column.name]], column.name
         elif column.name in INDICES:
             assert (column.dtype, row[column.name]) == (pa.int32(), np.dtype(np.int64))
+
+
+def test_a_member_s_row_has_the_table_s_columns_or_the_codes_behind_them() -> None:
+    names = {column.name for column in schema.TABLES["members"].columns}
+    of_group, of_plan, of_path = {"age", "sex", "health"}, {"pool"}, {"point", "path"}
+    fields = set(dtypes.MEMBER_ROW.names or ())
+    assert names - of_group - of_plan - of_path == fields - {"group"}
+    for column in columns("members", "member"):
+        if column.name in fields and column.dtype != schema.NAME:
+            kind = ARROW.get(dtypes.MEMBER_ROW[column.name])
+            wide = {"member": pa.int64(), "bills": pa.int64(), "frailty": pa.float64()}
+            assert column.dtype == (kind or wide.get(column.name, pa.int32())), column.name
+
+
+def test_a_member_s_row_holds_the_largest_scenario() -> None:
+    def largest(field: str) -> int:
+        return int(np.iinfo(dtypes.MEMBER_ROW[field]).max)
+
+    groups = (limits.MAX_HEALTH_CLASSES + 1) * limits.MAX_AGES * len(limits.SEXES)
+    assert groups - 1 <= largest("group")
+    assert largest("plan") >= limits.MAX_PLANS - 1
+    assert largest("channel") >= limits.MAX_CHANNELS - 1
+    assert largest("motive") >= limits.MAX_MOTIVES - 1
+    assert largest("cause") >= dtypes.POOL_CLOSED
+    # a person may be a member of several plans or pools in turn, and keeps the number
+    assert largest("member") >= 2_000_000_000 - 1
+    assert largest("joined") >= limits.MAX_PERIODS + limits.MAX_TENURE_PERIODS
+
+
+def test_whoever_was_a_member_when_the_pool_ended_has_a_cause_after_all_others() -> None:
+    causes = (*schema.LAPSE_CAUSES, schema.POOL_CLOSED)
+    assert causes[dtypes.POOL_CLOSED] == "pool_closed"
+    assert dtypes.STILL_MEMBER < 0
+
+
+def test_laws_of_frailty_are_the_codes_that_kernels_know() -> None:
+    assert arrays.FRAILTY_LAWS == dtypes.FRAILTY_LAWS
+    assert ("none", *get_args(Frailty.model_fields["law"].annotation)) == arrays.FRAILTY_LAWS
+    codes = [individuals.NO_FRAILTY, individuals.GAMMA, individuals.DISCRETE]
+    assert codes == list(range(len(arrays.FRAILTY_LAWS)))
 
 
 def test_causes_of_lapse_are_the_same_in_every_room() -> None:
@@ -156,6 +205,10 @@ def test_the_largest_scenario_fits_into_the_addresses_of_the_draws() -> None:
     assert group < 2**10
     assert arrays.PADDING_CODE >= limits.MAX_HEALTH_CLASSES
     assert cell_address(last, limits.MAX_MOTIVES - 1, group) < 2**28
+    # ages told apart by years may be more than bands, and stand above all of a cell's address
+    assert limits.MAX_AGE_BANDS == arrays.BANDS_IN_CODE
+    assert limits.MAX_AGES <= 2 * arrays.BANDS_IN_CODE
+    assert arrays.HIGH_BAND_BIT == 28
     assert limits.MAX_MOTIVES < 2**4, "a motive's place stands beside its channel's number"
     assert limits.MAX_PERIODS < 2**24
     # migrations are drawn at the period with the pool they lead to above its 12 bits
@@ -175,6 +228,8 @@ def test_every_limit_is_the_bound_of_a_field() -> None:
         (Plan, "wait_periods"): limits.MAX_WAIT_PERIODS,
         (Plan, "grace_failures"): limits.MAX_GRACE_FAILURES,
         (limits.Tenure, "bands"): limits.MAX_TENURE_BANDS,
+        (Frailty, "values"): limits.MAX_FRAILTIES,
+        (InitialMembers, "tenure_periods"): limits.MAX_TENURE_PERIODS,
     }
     for (model, field), bound in bounds.items():
         metadata = model.model_fields[field].metadata
