@@ -6,10 +6,10 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cohort, start
+from benchmarks import cohort, members, start
 from benchmarks.record import BENCHMARKS, Figure
 
-MODULES = (cohort, start)
+MODULES = (cohort, members, start)
 
 
 def table(figures: list[Figure]) -> Table:
