@@ -76,11 +76,11 @@ def frailty_band(individuals: Individuals, frailty: float) -> int:
     -------
     int64, below FRAILTY_BANDS
     """
-    if individuals.settings[0]["frailty_law"] == DISCRETE:
-        for i in range(individuals.frailty.size):
-            if np.float32(individuals.frailty[i]) == np.float32(frailty):
-                return i
     band = 0
+    if individuals.settings[0]["frailty_law"] == DISCRETE:
+        while np.float32(individuals.frailty[band]) != np.float32(frailty):
+            band += 1
+        return band
     edge = 0.5
     while frailty > edge and band < FRAILTY_BANDS - 1:
         band += 1

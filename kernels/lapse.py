@@ -431,7 +431,8 @@ def lapse_by_cell(
     _, _, arrears, motives, _ = state.members.shape
     wait = parameters.plans[plan]["wait"]
     mix = np.zeros((motives, parameters.groups.size, KINDS), np.float64)
-    same = model_group(state.charge[plan, stage], state.payers[plan, stage]) >= 0
+    model = model_group(state.charge[plan, stage], state.payers[plan, stage])
+    same = model >= 0
     for motive in range(motives):
         set_kinds(parameters, state, (plan, stage, motive), intensity, attentive, same, mix)
     by_kind = np.zeros((motives, KINDS), np.int64)
@@ -446,6 +447,9 @@ def lapse_by_cell(
     for motive in range(motives):
         where = cell_address(block, motive, NOBODY)
         reaction = reaction_of(parameters, state, attentive[motive], (plan, stage, 0))
+        if same:
+            # all who are there are charged like the model, who need not be the last group
+            set_own_intensities(parameters, state, plan, stage, motive, model, intensity)
         for kind in range(KINDS):
             keep_kind(intensity[motive], reaction, same, kind, causes)
             name_causes(state.left[plan], split, where | kind, by_kind[motive, kind], causes)
