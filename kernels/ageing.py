@@ -6,7 +6,7 @@ Law: nobody is lost. Members who pass their plan's `max_age` leave as `aged_out`
 
 import numpy as np
 
-from kernels.compiling import inlined_kernel, kernel
+from kernels.compiling import borrowing_kernel, inlined_kernel
 from kernels.draws import Purpose, stream
 from kernels.parameters import Parameters
 from kernels.state import (
@@ -24,7 +24,7 @@ from kernels.state import (
 )
 
 
-@kernel
+@borrowing_kernel
 def merge_stage(state: State, plan: int, source: int, target: int) -> None:
     """Move a whole stage of tenure into another one, which may hold members.
 
@@ -124,7 +124,7 @@ def advance_tenure(parameters: Parameters, state: State, plan: int, period: int)
         merge_stage(state, plan, stage, stage + 1)
 
 
-@kernel
+@borrowing_kernel
 def advance_age(
     parameters: Parameters, state: State, seed: int, path: int, plan: int, period: int
 ) -> None:

@@ -25,7 +25,7 @@ import math
 import numpy as np
 
 from kernels.claims import benefits_due, expected_benefit
-from kernels.compiling import inlined_kernel, kernel
+from kernels.compiling import borrowing_kernel, inlined_kernel, kernel
 from kernels.parameters import Float64, Int64, Parameters
 from kernels.sharing import EQUAL, LINEAR, POOLED_BANDS, TABLE, Cells, contributions
 from kernels.state import State, own_part
@@ -549,7 +549,7 @@ def set_gift(parameters: Parameters, state: State, plan: int) -> None:
     state.plan[plan]["gives"] = 1.0 if noticed else 0.0
 
 
-@kernel
+@borrowing_kernel
 def give_first_bills(
     parameters: Parameters, state: State, row: np.void, plan: int, given: float
 ) -> None:

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from kernels.compiling import inlined_kernel, kernel
+from kernels.compiling import borrowing_kernel, inlined_kernel, kernel
 from kernels.draws import Purpose, Stream, binomial, multinomial, normal, stream
 from kernels.parameters import Float64, Int64, Parameters, Records
 from kernels.state import (
@@ -65,7 +65,7 @@ def diagnosis_probability(hazard: float, sigma: float, weather: float) -> float:
     return -math.expm1(-hazard * (sigma * weather))
 
 
-@kernel
+@borrowing_kernel
 def set_incidence(
     parameters: Parameters, stages: Records, weather: float, incidence: Float64
 ) -> None:
@@ -278,7 +278,7 @@ def assess(
     return cases, rejections, binomial(place, plan, rejections, parameters.market[0]["dispute"])
 
 
-@kernel
+@borrowing_kernel
 def benefits_due(
     parameters: Parameters, accepted: Int64, plan: int, payers: int
 ) -> tuple[float, float]:
@@ -308,7 +308,7 @@ def benefits_due(
     return payable, full
 
 
-@kernel
+@borrowing_kernel
 def release_claimants(state: State, plan: int) -> None:
     """Let the members leave whose cases were settled this period.
 

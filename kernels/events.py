@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kernels.ageing import advance_age, advance_tenure, begin_year
 from kernels.claims import draw_shock
-from kernels.compiling import inlined_kernel, kernel
+from kernels.compiling import borrowing_kernel, inlined_kernel, kernel
 from kernels.dtypes import CELL_ROW, PATH_ROW, PERIOD_ROW, POOL_ROW
 from kernels.news import frighten_others, learn, mean_expectation, spread_news
 from kernels.parameters import Parameters
@@ -61,7 +61,7 @@ def new_outcome(parameters: Parameters) -> Outcome:
     )
 
 
-@kernel
+@borrowing_kernel
 def open_period(state: State) -> None:
     """Set the period's own counts and sums back to zero."""
     for plan in range(state.plan.size):
@@ -99,7 +99,7 @@ def pass_time(parameters: Parameters, state: State, seed: int, path: int, period
             state.pool[pool]["members"] = pool_members(parameters, state, pool)
 
 
-@kernel
+@borrowing_kernel
 def is_running(parameters: Parameters, state: State, plan: int) -> bool:
     """Tell whether a plan's pool has not ended."""
     return not state.pool[parameters.plans[plan]["pool"]]["closed"]
@@ -137,7 +137,7 @@ def spread_word(
     spread_news(parameters, state, seed, path, period, disputes, rise)
 
 
-@kernel
+@borrowing_kernel
 def write_rows(parameters: Parameters, state: State, rows: Rows, period: int) -> None:
     """Do step 8: keep the ledger, and fill in what the steps left open of the period's rows."""
     for plan in range(state.plan.size):
@@ -187,7 +187,7 @@ def write_causes(row: np.void, left: npt.NDArray[np.int64]) -> None:
     row["lapses_balance_exhausted"] = left[15]
 
 
-@kernel
+@borrowing_kernel
 def add_period(
     parameters: Parameters, state: State, rows: Rows, out: np.void, pool: int, period: int
 ) -> None:
@@ -335,7 +335,7 @@ def end_period(
         add_period(parameters, state, rows, out, pool, when[2])
 
 
-@kernel
+@borrowing_kernel
 def sum_up(pool_rows: Rows, path_row: np.void) -> None:
     """Fill in of the path's row what is known once its pools have ended.
 

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from kernels.compiling import inlined_kernel, kernel
+from kernels.compiling import borrowing_kernel, inlined_kernel, kernel
 from kernels.draws import Purpose, Stream, binomial, multinomial, stream
 from kernels.parameters import Float64, Int64, Parameters
 from kernels.state import (
@@ -225,7 +225,7 @@ def place_channel(
                 state.market[0]["market_left"] -= by_group[group]
 
 
-@kernel
+@borrowing_kernel
 def welcome(parameters: Parameters, state: State, plan: int, count: int) -> None:
     """Note newcomers in what is known of the stage they enter, before they are placed.
 

@@ -12,7 +12,7 @@ what is paid in and interest, less what is drawn and paid back.
 
 import numpy as np
 
-from kernels.compiling import inlined_kernel, kernel
+from kernels.compiling import borrowing_kernel, inlined_kernel
 from kernels.draws import Purpose, Stream, binomial, stream
 from kernels.parameters import Parameters
 from kernels.state import (
@@ -32,7 +32,7 @@ TO_PLATFORM = 0
 TO_NEXT_PERIOD = 1
 
 
-@kernel
+@borrowing_kernel
 def collect(
     parameters: Parameters,
     state: State,

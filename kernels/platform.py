@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from kernels.claims import benefits_due, claim_address
-from kernels.compiling import inlined_kernel, kernel
+from kernels.compiling import borrowing_kernel, inlined_kernel, kernel
 from kernels.draws import Purpose, multinomial, stream, uniforms
 from kernels.parameters import Parameters, Records
 from kernels.state import ACCEPTED, NOBODY, WHOLE_MARKET, State
@@ -158,14 +158,14 @@ def is_ruined(parameters: Parameters, state: State, pool: int) -> bool:
     return False
 
 
-@kernel
+@borrowing_kernel
 def is_broke(parameters: Parameters, state: State, pool: int) -> bool:
     """Tell whether a fund is below zero, or the cash where no parent stands behind it."""
     short = state.pool[pool]["cash"] < 0.0 and not parameters.pool[pool]["parent"]
     return short or is_ruined(parameters, state, pool)
 
 
-@kernel
+@borrowing_kernel
 def closure_cause(
     parameters: Parameters,
     state: State,
@@ -209,7 +209,7 @@ def closure_cause(
     return cause
 
 
-@kernel
+@borrowing_kernel
 def default_on_benefits(
     parameters: Parameters, state: State, rows: Records, pool: int, period: int
 ) -> None:

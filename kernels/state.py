@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from kernels.compiling import inlined_kernel, kernel
+from kernels.compiling import borrowing_kernel, inlined_kernel, kernel
 from kernels.draws import Stream, binomial
 from kernels.dtypes import (
     CELL_ROW,
@@ -228,7 +228,7 @@ def cell_address(block: int, motive: int, group_code: int) -> int:
     return block | (motive << 10) | group_code
 
 
-@kernel
+@borrowing_kernel
 def draw_cells(
     place: Stream,
     block: int,
@@ -266,7 +266,7 @@ def draw_cells(
     return total
 
 
-@kernel
+@borrowing_kernel
 def remove(state: State, cell: tuple[int, int, int, int, int], count: int) -> float:
     """Take members out of one cell, each with an equal part of what the cell owes.
 
@@ -292,7 +292,7 @@ def remove(state: State, cell: tuple[int, int, int, int, int], count: int) -> fl
     return debt
 
 
-@kernel
+@borrowing_kernel
 def leave(state: State, plan: int, stage: int, arrears: int) -> None:
     """Take the drawn members out of their block; what they owe is written off.
 
@@ -313,7 +313,7 @@ def leave(state: State, plan: int, stage: int, arrears: int) -> None:
             write_off(state, plan, remove(state, (plan, stage, arrears, motive, group), count))
 
 
-@kernel
+@borrowing_kernel
 def write_off(state: State, plan: int, debt: float) -> None:
     """Move money from what is outstanding to what is written off this period.
 
@@ -327,7 +327,7 @@ def write_off(state: State, plan: int, debt: float) -> None:
     state.plan[plan]["written_off"] += debt
 
 
-@kernel
+@borrowing_kernel
 def block_members(members: Int64) -> int:
     """Count the members (int64, persons) of one block, int64[C, G]."""
     count = 0
@@ -337,7 +337,7 @@ def block_members(members: Int64) -> int:
     return count
 
 
-@kernel
+@borrowing_kernel
 def stage_members(members: Int64) -> int:
     """Count the members (int64, persons) of one stage, int64[K, C, G]; claimants are aside."""
     count = 0
@@ -346,7 +346,7 @@ def stage_members(members: Int64) -> int:
     return count
 
 
-@kernel
+@borrowing_kernel
 def plan_members(members: Int64, pending_members: Int64) -> int:
     """Count the members of one plan, claimants included.
 
@@ -367,7 +367,7 @@ def plan_members(members: Int64, pending_members: Int64) -> int:
     return count
 
 
-@kernel
+@borrowing_kernel
 def pool_members(parameters: Parameters, state: State, pool: int) -> int:
     """Count the members of all plans of a pool (int64, persons)."""
     members = NOBODY
@@ -377,7 +377,7 @@ def pool_members(parameters: Parameters, state: State, pool: int) -> int:
     return members
 
 
-@kernel
+@borrowing_kernel
 def market_members(state: State) -> int:
     """Count the members of all pools that have not ended (int64, persons), as last counted."""
     members = NOBODY
@@ -416,7 +416,7 @@ def add_to_balance(
         state.balance[plan, stage, group] = here + part * (balance - here)
 
 
-@kernel
+@borrowing_kernel
 def pay_deposits(
     parameters: Parameters, state: State, plan: int, stage: int, group: int, count: int
 ) -> None:
