@@ -184,9 +184,11 @@ def pick_cause(mix: Float64, v: float) -> int:
     """Find the cause (int64) of a uniform v, by inversion of float64[9] probabilities."""
     last = NOBODY
     for cause in range(COMPETING):
-        if mix[cause] > 0.0 and v >= 0.0:
+        if mix[cause] > 0.0:
             last = whole(cause)
             v -= mix[cause]
+            if v < 0.0:
+                break
     return last
 
 
