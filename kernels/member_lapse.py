@@ -103,7 +103,8 @@ def lapse_individually(
         here = roster.classes[number]
         if roster.vintages[here["vintage"]]["plan"] == plan and here["members"] > 0:
             set_mood(parameters, roster, number, billed, waiting, attentive, mood)
-            bound = set_worst(parameters, state, roster, number, mood)
+            worst = worst_plight(parameters, state, roster, number)
+            bound = probability_in(parameters, roster, number, worst, mood)
             if bound > 0.0:
                 lapse_class(parameters, individuals, state, roster, when, number, bound, mood, walk)
 
@@ -192,11 +193,54 @@ def pick_cause(mix: Float64, v: float) -> int:
     return last
 
 
+class Plight(NamedTuple):
+    """What makes a member leave that is not alike for all of his class, each field a float64.
+
+    charge : yuan, this period
+    gap : >= 0, own bill over own expectation, where members learn from their own bills
+    mortality : intensity of death, per period
+    lapse_ratio : >= 0, intensities relative to the motive's, by health
+    """
+
+    charge: float
+    gap: float
+    mortality: float
+    lapse_ratio: float
+
+
 @borrowing_kernel
-def set_worst(
-    parameters: Parameters, state: State, roster: Roster, number: int, mood: Mood
+def probability_in(
+    parameters: Parameters, roster: Roster, number: int, plight: Plight, mood: Mood
 ) -> float:
-    """Compute the probability of leaving of somebody who has the worst of everything in a class.
+    """Compute the probability that a member leaves, and of each cause given that he does.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    roster : Roster, read
+    number : int64, his class
+    plight : Plight, his own
+    mood : Mood, of the class; own intensities and mix filled
+
+    Returns
+    -------
+    float64, 0..1
+    """
+    here = roster.classes[number]
+    vintage, motive = roster.vintages[here["vintage"]], here["motive"]
+    mood.own[DIED] = plight.mortality
+    if mood.is_billed[0]:
+        mood.own[BURDEN] = burden_of(parameters, motive, plight.charge)
+        if roster.expected.size > 0:
+            mood.own[BILL_SHOCK] = parameters.lapse[motive, BILL_SHOCK] * plight.gap
+    unbilled = vintage["unbilled"] - vintage["free"]
+    ratio = vintage["loyalty"] * plight.lapse_ratio
+    return leaving_probability(mood.own, Reaction(unbilled, mood.reader[0], ratio), mood.mix)
+
+
+@borrowing_kernel
+def worst_plight(parameters: Parameters, state: State, roster: Roster, number: int) -> Plight:
+    """Give the plight of somebody who has the worst of everything in a class.
 
     Parameters
     ----------
@@ -204,30 +248,17 @@ def set_worst(
     state : State, read, as charged
     roster : Roster, read
     number : int64, the class
-    mood : Mood, own intensities and mix filled
-
-    Returns
-    -------
-    float64, 0..1
     """
-    here = roster.classes[number]
-    vintage, motive = roster.vintages[here["vintage"]], here["motive"]
-    mood.own[DIED] = vintage["mortality"]
-    if mood.is_billed[0]:
-        mood.own[BURDEN] = burden_of(parameters, motive, vintage["charge"])
-        if roster.expected.size > 0:
-            gap = highest_gap(parameters, state, roster, number)
-            mood.own[BILL_SHOCK] = parameters.lapse[motive, BILL_SHOCK] * gap
-    ratio = vintage["loyalty"] * vintage["lapse_ratio"]
-    unbilled = vintage["unbilled"] - vintage["free"]
-    return leaving_probability(mood.own, Reaction(unbilled, mood.reader[0], ratio), mood.mix)
+    vintage = roster.vintages[roster.classes[number]["vintage"]]
+    gap = highest_gap(parameters, state, roster, number) if roster.expected.size > 0 else 0.0
+    return Plight(vintage["charge"], gap, vintage["mortality"], vintage["lapse_ratio"])
 
 
 @borrowing_kernel
-def own_probability(
-    parameters: Parameters, state: State, roster: Roster, number: int, group: int, mood: Mood
-) -> float:
-    """Compute the probability that a member leaves, and of each cause given that he does.
+def own_plight(
+    parameters: Parameters, state: State, roster: Roster, number: int, group: int
+) -> Plight:
+    """Give the plight of a member.
 
     Parameters
     ----------
@@ -235,25 +266,13 @@ def own_probability(
     state : State, read, as charged
     roster : Roster, read
     number, group : int64, his class, his group at joining
-    mood : Mood, own intensities and mix filled
-
-    Returns
-    -------
-    float64, 0..1
     """
-    here = roster.classes[number]
-    vintage, motive = roster.vintages[here["vintage"]], here["motive"]
+    vintage = roster.vintages[roster.classes[number]["vintage"]]
     now = group_now(vintage, group)
-    mood.own[DIED] = parameters.groups[now]["mortality"]
-    if mood.is_billed[0]:
-        charge = state.charge[vintage["plan"], vintage["stage"], now]
-        mood.own[BURDEN] = burden_of(parameters, motive, charge)
-        if roster.expected.size > 0:
-            gap = own_gap(parameters, state, roster, number, group)
-            mood.own[BILL_SHOCK] = parameters.lapse[motive, BILL_SHOCK] * gap
-    ratio = vintage["loyalty"] * parameters.groups[now]["lapse_ratio"]
-    unbilled = vintage["unbilled"] - vintage["free"]
-    return leaving_probability(mood.own, Reaction(unbilled, mood.reader[0], ratio), mood.mix)
+    known = parameters.groups[now]
+    charge = state.charge[vintage["plan"], vintage["stage"], now]
+    gap = own_gap(parameters, state, roster, number, group) if roster.expected.size > 0 else 0.0
+    return Plight(charge, gap, known["mortality"], known["lapse_ratio"])
 
 
 @inlined_kernel
@@ -317,7 +336,8 @@ def lapse_class(
             group, late = traits & GROUP_MASK, traits >> ARREARS_BIT
             chance = bound
             if not alike:
-                chance = own_probability(parameters, state, roster, number, group, mood)
+                plight = own_plight(parameters, state, roster, number, group)
+                chance = probability_in(parameters, roster, number, plight, mood)
             if walk.v[i] * bound < chance:
                 slot = here["start"] + position
                 cause = pick_cause(mood.mix, walk.v[i] * bound / chance)
