@@ -246,11 +246,20 @@ def schema(output: str | None) -> None:
 
 
 @huzhu.command()
-def warmup() -> None:
+@click.option(
+    "--engine",
+    "engines",
+    type=click.Choice(("cohort", "member")),
+    multiple=True,
+    default=("cohort",),
+    show_default=True,
+    help="Engine to compile; may be given twice.",
+)
+def warmup(engines: tuple[str, ...]) -> None:
     """Compile everything a run needs, ahead of the first run."""
     from flows.warmup import warm_up
 
-    click.echo(f"Kernels ready in {warm_up():.1f} s.")
+    click.echo(f"Kernels ready in {warm_up(engines):.1f} s.")
 
 
 @huzhu.command()

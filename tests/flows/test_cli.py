@@ -5,13 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from flows import cli
+from flows import cli, warmup
 from flows.server import Server
 from results.run import open_run
 from tests.flows.conftest import Huzhu, environment_of
@@ -171,6 +171,26 @@ def test_the_schema_of_configurations_is_json(capfd: pytest.CaptureFixture[str])
 def test_warmup_says_how_long_it_took(capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.carry_out(["warmup"]) == 0
     assert "Kernels ready in " in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("engine", ["cohort", "member"])
+def test_warmup_compiles_the_engine_that_it_is_told_to(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+
+    def noted(engines: Sequence[str]) -> float:
+        compiled.extend(engines)
+        return 0.0
+
+    monkeypatch.setattr(warmup, "compile_kernels", noted)
+    assert cli.carry_out(["warmup", "--engine", engine]) == 0
+    assert compiled == [engine]
+
+
+def test_warmup_knows_its_engines(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.carry_out(["warmup", "--engine", "steam"]) != 0
+    assert "'cohort', 'member'" in capfd.readouterr().err
 
 
 def test_version_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
