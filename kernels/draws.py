@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kernels.compiling import inlined_kernel, kernel
+from kernels.compiling import kernel
 
 
 class Purpose(IntEnum):
@@ -454,29 +454,6 @@ def gamma(stream: Stream, cell: int, shape: float) -> float:
         if v > 0.0 and math.log(u) < 0.5 * x * x + d * (1.0 - v + math.log(v)):
             return d * v * boost ** (1.0 / shape) if shape < 1.0 else d * v
         attempt += 2
-
-
-@inlined_kernel
-def pick(probabilities: npt.NDArray[np.float64], v: float) -> int:
-    """Find the category of a uniform, by inversion; never one without probability.
-
-    Parameters
-    ----------
-    probabilities : float64[categories], >= 0, adding up to 1 within rounding
-    v : float64, a uniform
-
-    Returns
-    -------
-    int64
-    """
-    last = 0
-    for category in range(probabilities.size):
-        if probabilities[category] > 0.0:
-            last = category
-            v -= probabilities[category]
-            if v < 0.0:
-                break
-    return last
 
 
 @kernel

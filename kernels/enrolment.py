@@ -9,7 +9,7 @@ Laws: a vintage has as many people as its plan's newcomers; nobody is enrolled t
 import numpy as np
 
 from kernels.compiling import borrowing_kernel, inlined_kernel
-from kernels.draws import Stream, gamma, pick, uniforms
+from kernels.draws import Stream, gamma, uniforms
 from kernels.individuals import DISCRETE, GAMMA, NO_FRAILTY, Individuals
 from kernels.joining import plan_for, welcome
 from kernels.parameters import Int64, Parameters, Records
@@ -52,8 +52,13 @@ def draw_frailty(individuals: Individuals, place: Stream, number: int) -> float:
     if settings["frailty_law"] == GAMMA:
         variance = settings["frailty_variance"]
         return variance * gamma(place, number, 1.0 / variance)
-    value = pick(individuals.frailty_chance, uniforms(place, number, 0)[0])
-    return float(individuals.frailty[value])
+    left = uniforms(place, number, 0)[0]
+    last = individuals.frailty.size - 1
+    for i in range(last):
+        left -= individuals.frailty_chance[i]
+        if left < 0.0:
+            return float(individuals.frailty[i])
+    return float(individuals.frailty[last])
 
 
 @inlined_kernel

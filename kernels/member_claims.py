@@ -11,10 +11,10 @@ import numpy as np
 
 from kernels.claims import benefits_due, count_exposure, diagnosis_probability, selection
 from kernels.compiling import borrowing_kernel, inlined_kernel
-from kernels.draws import Purpose, Stream, binomial, pick, stream, uniforms
+from kernels.draws import Purpose, Stream, binomial, stream, uniforms
 from kernels.dtypes import PENDING_ROW
 from kernels.individuals import Individuals
-from kernels.parameters import Parameters, Records
+from kernels.parameters import Float64, Parameters, Records
 from kernels.roster import (
     AHEAD,
     Roster,
@@ -24,11 +24,11 @@ from kernels.roster import (
     channel_of,
     class_address,
     debt_of,
-    depart,
     group_now,
     group_of,
     log_none,
     new_walk,
+    note,
     note_claimant,
     take_out,
     vacate,
@@ -43,6 +43,7 @@ from kernels.state import (
     REFUSED,
     REJECTED,
     State,
+    write_off,
 )
 
 
@@ -174,16 +175,45 @@ def fall_ill(
     for i in range(ill):
         slot = here["start"] + walk.position[i]
         traits = roster.slots[slot]["traits"]
-        group, late = group_of(traits), arrears_of(traits)
-        cell = (plan, stage, late, motive, group_now(vintage, group))
+        cell = (plan, stage, arrears_of(traits), motive, group_now(vintage, group_of(traits)))
         if stage < parameters.plans[plan]["wait"]:
-            debt = debt_of(roster, here["vintage"], group, late)
-            take_out(state, cell, debt, -1)
-            money = (debt, balance_of(roster, here["vintage"], group))
-            end = (period, EARLY_DIAGNOSIS)
-            depart(individuals, state, roster, lottery, (number, slot), end, money)
+            end_early(individuals, state, roster, lottery, (number, slot), period, cell)
         else:
             claim(parameters, state, roster, pending, outcome, (number, slot), period, cell)
+
+
+@inlined_kernel
+def end_early(
+    individuals: Individuals,
+    state: State,
+    roster: Roster,
+    lottery: Stream,
+    where: tuple[int, int],
+    period: int,
+    cell: tuple[int, int, int, int, int],
+) -> None:
+    """End the membership of who falls ill while he waits.
+
+    Parameters
+    ----------
+    individuals : Individuals
+    state : State, changed
+    roster : Roster, changed
+    lottery : Stream of samples
+    where : class, slot
+    period : int64
+    cell : plan, stage, arrears, motive, group now
+    """
+    number, slot = where
+    vintage = roster.classes[number]["vintage"]
+    group = group_of(roster.slots[slot]["traits"])
+    debt = debt_of(roster, vintage, group, cell[2])
+    take_out(state, cell, debt, -1)
+    write_off(state, cell[0], debt)
+    state.left[cell[0], EARLY_DIAGNOSIS] += 1
+    money = (debt, balance_of(roster, vintage, group))
+    note(individuals, roster, lottery, where, (period, EARLY_DIAGNOSIS), money)
+    vacate(roster, number, slot)
 
 
 @inlined_kernel
@@ -227,7 +257,7 @@ def claim(
     u, v = uniforms(outcome, person, 0)
     settings = parameters.groups[now]
     accepted = u < settings["acceptance"]
-    due = period + pick(parameters.delay, v)
+    due = period + draw_delay(parameters.delay, v)
     result = ACCEPTED if accepted else REFUSED
     state.pending[plan, due % parameters.delay.size, result, now] += 1
     if not accepted and not settings["leaves_on_rejection"]:
@@ -256,6 +286,19 @@ def claim(
     row["paid"] = roster.charged[here["vintage"], group] - roster.claim_charged[plan, now]
     row["returned"] = balance_of(roster, here["vintage"], group)
     vacate(roster, number, slot)
+
+
+@inlined_kernel
+def draw_delay(delay: Float64, v: float) -> int:
+    """Find the delay (int64, periods) of a uniform v, by inversion of float64[D] probabilities."""
+    last = delay.size - 1
+    while last > 0 and delay[last] <= 0.0:
+        last -= 1
+    for periods in range(last):
+        v -= delay[periods]
+        if v < 0.0:
+            return periods
+    return last
 
 
 @inlined_kernel
@@ -300,7 +343,7 @@ def assess_individually(
         group = whole(due["group"])
         if due["accepted"]:
             u = uniforms(severity, whole(due["number"]), 0)[0]
-            due["severity"] = pick(parameters.severity, u)
+            due["severity"] = draw_delay(parameters.severity, u)
             state.accepted[plan, group, due["severity"]] += 1
         else:
             state.pending_members[plan, group] -= 1

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.compiling import borrowing_kernel, inlined_kernel
-from kernels.draws import Purpose, pick, stream
+from kernels.draws import Purpose, stream
 from kernels.individuals import Individuals
 from kernels.lapse import (
     COMPETING,
@@ -32,18 +32,21 @@ from kernels.roster import (
     GROUP_MASK,
     Roster,
     Walk,
+    arrears_of,
     balance_of,
     class_address,
     debt_of,
-    depart,
     fetch,
     group_now,
+    group_of,
     log_none,
     new_walk,
-    take_out,
+    note,
+    vacate,
     walk_back,
+    whole,
 )
-from kernels.state import BILL_SHOCK, BURDEN, DIED, State
+from kernels.state import BILL_SHOCK, BURDEN, DIED, NOBODY, State, write_off
 
 
 class Mood(NamedTuple):
@@ -175,6 +178,19 @@ def own_gap(parameters: Parameters, state: State, roster: Roster, number: int, g
     charge = state.charge[vintage["plan"], vintage["stage"], group_now(vintage, group)]
     expected = roster.expected[here["vintage"], here["motive"], group]
     return bill_gap(max(0.0, charge), max(0.0, expected), parameters.market[0])
+
+
+@inlined_kernel
+def pick_cause(mix: Float64, v: float) -> int:
+    """Find the cause (int64) of a uniform v, by inversion of float64[9] probabilities."""
+    last = NOBODY
+    for cause in range(COMPETING):
+        if mix[cause] > 0.0:
+            last = whole(cause)
+            v -= mix[cause]
+            if v < 0.0:
+                break
+    return last
 
 
 class Plight(NamedTuple):
@@ -309,7 +325,7 @@ def lapse_class(
     alike = is_alike(parameters, roster, number, mood)
     here = roster.classes[number]
     vintage = roster.vintages[here["vintage"]]
-    plan, stage = vintage["plan"], vintage["stage"]
+    cells = state.members[vintage["plan"], vintage["stage"], :, here["motive"]]
     address, rest = class_address(here), log_none(bound)
     turn, found, position = 0, AHEAD, here["members"]
     while found == AHEAD:
@@ -324,10 +340,37 @@ def lapse_class(
                 chance = probability_in(parameters, roster, number, plight, mood)
             if walk.v[i] * bound < chance:
                 slot = here["start"] + position
-                end = (period, pick(mood.mix, walk.v[i] * bound / chance))
-                debt = debt_of(roster, here["vintage"], group, late)
-                cell = (plan, stage, late, here["motive"], group_now(vintage, group))
-                take_out(state, cell, debt, -1)
+                cause = pick_cause(mood.mix, walk.v[i] * bound / chance)
+                debt = forgive(state, roster, number, slot) if late > 0 else 0.0
                 money = (debt, balance_of(roster, here["vintage"], group))
-                depart(individuals, state, roster, lottery, (number, slot), end, money)
+                note(individuals, roster, lottery, (number, slot), (period, cause), money)
+                cells[late, group + 2 * vintage["years"]] -= 1
+                state.left[vintage["plan"], cause] += 1
+                vacate(roster, number, slot)
         turn += found
+
+
+@borrowing_kernel
+def forgive(state: State, roster: Roster, number: int, slot: int) -> float:
+    """Write off what a member owes who leaves.
+
+    Parameters
+    ----------
+    state : State, changed; he is still counted in his cell
+    roster : Roster, read
+    number, slot : int64, his class and slot; he is in arrears
+
+    Returns
+    -------
+    float64, yuan
+    """
+    here = roster.classes[number]
+    vintage = roster.vintages[here["vintage"]]
+    traits = roster.slots[slot]["traits"]
+    group, late = group_of(traits), arrears_of(traits)
+    debt = debt_of(roster, here["vintage"], group, late)
+    plan, now = vintage["plan"], group_now(vintage, group)
+    write_off(state, plan, debt)
+    owing = (plan, vintage["stage"], late - 1, here["motive"], now)
+    state.debt[owing] = max(0.0, state.debt[owing] - debt)
+    return debt

@@ -21,7 +21,6 @@ from kernels.roster import (
     channel_bits,
     class_address,
     debt_of,
-    depart,
     fetch,
     group_now,
     group_of,
@@ -34,7 +33,7 @@ from kernels.roster import (
     vacate,
     walk_back,
 )
-from kernels.state import ARREARS, BALANCE_EXHAUSTED, State
+from kernels.state import ARREARS, BALANCE_EXHAUSTED, State, write_off
 
 # Turns of who is in arrears already, apart from those of who is not.
 IN_ARREARS = 1 << 29
@@ -154,8 +153,10 @@ def collect_arrears(
         failed += bill
         state.plan[plan]["outstanding"] += bill
         if late + 1 >= parameters.grace[plan, now]:
-            end = (period, ARREARS)
-            depart(individuals, state, roster, lottery, (number, slot), end, (owed, 0.0))
+            state.left[plan, ARREARS] += 1
+            write_off(state, plan, owed)
+            note(individuals, roster, lottery, (number, slot), (period, ARREARS), (owed, 0.0))
+            vacate(roster, number, slot)
             i -= 1
         else:
             take_out(state, (plan, stage, late + 1, motive, now), owed, 1)
@@ -196,32 +197,75 @@ def collect_clean(
     here = roster.classes[number]
     vintage = roster.vintages[here["vintage"]]
     plan, stage, motive = vintage["plan"], vintage["stage"], here["motive"]
-    address, rest = class_address(here), log_none(failure)
+    # what the loop works on stands in variables: handing on a whole roster costs more than it does
+    slots, accounts = roster.slots, roster.recent[here["vintage"]]
+    positions, _, every_traits = walk
+    start, clean, years = here["start"], here["clean"], vintage["years"]
+    charge, grace = state.charge[plan, stage], parameters.grace[plan]
+    cells = state.members[plan, stage, :, motive]
+    owing = state.debt[plan, stage, :, motive]
+    address = class_address(here)
+    rest = log_none(failure)
     failed = 0.0
     turn, found, position = 0, AHEAD, candidates
     while found == AHEAD:
         found = walk_back(place, address, turn, position, rest, walk)
-        fetch(roster.slots, here["start"], found, walk)
+        fetch(slots, start, found, walk)
         for i in range(found):
-            position, traits = walk.position[i], walk.traits[i]
-            slot, group = here["start"] + position, traits & GROUP_MASK
-            now = group_now(vintage, group)
-            if state.charge[plan, stage, now] <= 0.0:
+            position, traits = positions[i], every_traits[i]
+            slot = start + position
+            group = traits & GROUP_MASK
+            now = group + 2 * years
+            if charge[now] <= 0.0:
                 continue
-            bill = roster.recent[here["vintage"], group, 0]
+            bill = accounts[group, 0]
             failed += bill
-            take_out(state, (plan, stage, 0, motive, now), 0.0, -1)
-            if parameters.grace[plan, now] > 1:
-                take_out(state, (plan, stage, 1, motive, now), bill, 1)
-                roster.slots[slot]["traits"] = traits | (1 << ARREARS_BIT)
-                here["clean"] -= 1
-                swap_slots(roster.slots, slot, here["start"] + here["clean"])
+            cells[0, now] -= 1
+            if grace[now] > 1:
+                cells[1, now] += 1
+                owing[0, now] += bill
+                slots[slot]["traits"] = traits | (1 << ARREARS_BIT)
+                clean -= 1
+                swap_slots(slots, slot, start + clean)
             else:
-                end = (period, ARREARS)
-                depart(individuals, state, roster, lottery, (number, slot), end, (bill, 0.0))
+                expel(individuals, state, roster, lottery, (number, slot), (period, clean), bill)
+                clean -= 1
         turn += found
+    here["clean"] = clean
     state.plan[plan]["outstanding"] += failed
     return failed
+
+
+@borrowing_kernel
+def expel(
+    individuals: Individuals,
+    state: State,
+    roster: Roster,
+    lottery: Stream,
+    where: tuple[int, int],
+    moment: tuple[int, int],
+    bill: float,
+) -> None:
+    """Take a member out whose first failed bill is one too many.
+
+    Parameters
+    ----------
+    individuals : Individuals
+    state : State, changed; his cell has been
+    roster : Roster, changed
+    lottery : Stream of samples
+    where : class, slot
+    moment : period; members of the class without failed bills as it stands, he among them
+    bill : float64, yuan
+    """
+    number, slot = where
+    period, clean = moment
+    plan = roster.vintages[roster.classes[number]["vintage"]]["plan"]
+    roster.classes[number]["clean"] = clean
+    state.left[plan, ARREARS] += 1
+    write_off(state, plan, bill)
+    note(individuals, roster, lottery, where, (period, ARREARS), (bill, 0.0))
+    vacate(roster, number, slot)
 
 
 @inlined_kernel

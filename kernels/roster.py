@@ -35,7 +35,7 @@ from kernels.dtypes import (
 )
 from kernels.individuals import Individuals
 from kernels.parameters import Float64, Int64, Parameters, Records
-from kernels.state import NOBODY, State, write_off
+from kernels.state import NOBODY, State
 
 Int32 = npt.NDArray[np.int32]
 
@@ -200,16 +200,34 @@ def vacate(roster: Roster, place: int, slot: int) -> None:
     place, slot : int64, the class, the slot in it
     """
     here = roster.classes[place]
-    roster.people[here["vintage"], group_of(roster.slots[slot]["traits"])] -= 1
-    roster.vintages[here["vintage"]]["people"] -= 1
-    roster.size[0]["members"] -= 1
+    vintage = here["vintage"]
+    roster.people[vintage, group_of(roster.slots[slot]["traits"])] -= 1
+    clean = here["clean"]
     hole = slot
-    if slot < here["start"] + here["clean"]:
-        here["clean"] -= 1
-        hole = here["start"] + here["clean"]
+    if slot < here["start"] + clean:
+        clean -= 1
+        hole = here["start"] + clean
         roster.slots[slot] = roster.slots[hole]
-    here["members"] -= 1
-    roster.slots[hole] = roster.slots[here["start"] + here["members"]]
+    roster.slots[hole] = roster.slots[here["start"] + here["members"] - 1]
+    resize(roster, place, here["members"] - 1, clean)
+
+
+@inlined_kernel
+def resize(roster: Roster, place: int, members: int, clean: int) -> None:
+    """Write down how many members of a class are left.
+
+    Parameters
+    ----------
+    roster : Roster, changed
+    place : int64, the class
+    members, clean : int64, persons, all and those without failed bills
+    """
+    here = roster.classes[place]
+    gone = here["members"] - members
+    roster.vintages[here["vintage"]]["people"] -= gone
+    roster.size[0]["members"] -= gone
+    here["members"] = members
+    here["clean"] = clean
 
 
 @borrowing_kernel
@@ -499,38 +517,6 @@ def note(
             roster.rows, at, roster.slots, where[1], here, roster.vintages[here["vintage"]],
             roster.charged, roster.bills, end, money,
         )  # fmt: skip
-
-
-@inlined_kernel
-def depart(
-    individuals: Individuals,
-    state: State,
-    roster: Roster,
-    lottery: Stream,
-    where: tuple[int, int],
-    end: tuple[int, int],
-    money: tuple[float, float],
-) -> None:
-    """Let a member leave: what he owes is written off, his row written, his slot given up.
-
-    Parameters
-    ----------
-    individuals : Individuals
-    state : State, changed; his cell has been
-    roster : Roster, changed
-    lottery : Stream of samples
-    where : class, slot
-    end : period, cause
-    money : float64, yuan, that he owes; returned of his balance
-    """
-    number, slot = where
-    plan = roster.vintages[roster.classes[number]["vintage"]]["plan"]
-    # hardly anybody owes anything, and handing on the state costs more than all the rest
-    if money[0] > 0.0:
-        write_off(state, plan, money[0])
-    state.left[plan, end[1]] += 1
-    note(individuals, roster, lottery, where, end, money)
-    vacate(roster, number, slot)
 
 
 @borrowing_kernel

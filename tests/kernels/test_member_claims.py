@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kernels import member_claims
-from kernels.draws import pick
+from kernels.member_claims import draw_delay
 from tests.kernels.members import (
     A_YUAN,
     QUIET,
@@ -249,7 +249,7 @@ def test_each_falls_ill_with_a_probability_of_his_own(law: str) -> None:
 def test_a_delay_is_found_by_inversion_and_an_impossible_one_never(
     delay: list[float], v: float, periods: int
 ) -> None:
-    assert pick(np.array(delay), v) == periods
+    assert draw_delay(np.array(delay), v) == periods
 
 
 @pytest.mark.statistical

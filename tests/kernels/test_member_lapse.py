@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import draws
+from kernels import member_lapse
 from kernels.dtypes import LAPSE_CAUSES
 from kernels.lapse import COMPETING
 from tests.kernels.members import (
@@ -220,7 +220,7 @@ def test_who_leaves_in_arrears_has_not_paid_what_he_owed() -> None:
 )
 def test_the_cause_of_a_uniform_is_found_by_inversion(weights: list[float], v: float) -> None:
     mix = np.array(weights) / sum(weights)
-    cause = draws.pick(mix, v)
+    cause = member_lapse.pick_cause(mix, v)
     assert mix[cause] > 0.0
     below = mix[:cause].sum()
     assert below - 1e-12 <= v <= below + mix[cause] + 1e-12
@@ -229,7 +229,7 @@ def test_the_cause_of_a_uniform_is_found_by_inversion(weights: list[float], v: f
 def test_rounding_gives_nobody_an_impossible_cause() -> None:
     mix = np.zeros(COMPETING)
     mix[[0, 1, 2]] = 0.1, 0.2, 0.7
-    assert draws.pick(mix, 1.0) == 2
+    assert member_lapse.pick_cause(mix, 1.0) == 2
 
 
 @pytest.mark.statistical
