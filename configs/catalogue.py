@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from configs.load import load
-from configs.sweep import point_count
+from configs.sweep import columns, point_count
 
 FOLDER = Path(__file__).parent
 
@@ -65,7 +65,7 @@ def locate(name: str) -> Path:
 
 def _entry(file: Path) -> Entry:
     config = load(file)
-    kind: Literal["scenario", "question"] = "question" if config.sweep.axes else "scenario"
+    kind: Literal["scenario", "question"] = "question" if columns(config) else "scenario"
     scenario = config.scenario
     points = point_count(config)
     return Entry(file.stem, kind, scenario.system, scenario.title, points, config.sweep.paths)

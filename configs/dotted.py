@@ -10,6 +10,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
+from pydantic import Tag
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -155,6 +156,15 @@ def _with_value(place: Place, node: Any, location: Location, value: Any) -> Any:
 
 def _inner(place: Place, step: str | int) -> Place | None:
     """Return the place one step further in."""
+    forms = _forms(place.declared)
+    if len(forms) > 1:
+        named = [form for tag, form in forms if tag == step]
+        inner = (
+            (Place(form, place.field) for form in named)
+            if named
+            else (_inner(Place(form, place.field), step) for _, form in forms)
+        )
+        return next((found for found in inner if found is not None), None)
     kind, arguments = place.kind, get_args(place.kind)
     if _is_record(kind):
         return _field_place(kind, str(step))
@@ -163,6 +173,18 @@ def _inner(place: Place, step: str | int) -> Place | None:
     if get_origin(kind) is tuple and (isinstance(step, int) or step == "*" or step.isdecimal()):
         return Place(arguments[0], place.field)
     return None
+
+
+def _forms(declared: Any) -> list[tuple[str | None, Any]]:
+    """Return the types that a value may have, each with its tag in Pydantic's errors, if any."""
+    declared = _unannotated(declared)
+    if get_origin(declared) not in (Union, UnionType):
+        return [(None, declared)]
+    return [
+        (next((item.tag for item in _metadata(form) if isinstance(item, Tag)), None), form)
+        for form in get_args(declared)
+        if form is not NoneType
+    ]
 
 
 @cache

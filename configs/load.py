@@ -19,16 +19,20 @@ from pydantic import ValidationError
 
 from configs import yaml_text
 from configs.age_sex_table import AgeSexTable, shipped_tables
+from configs.checks import with_checked_axes
 from configs.dotted import Location, PathError, expand, nearest, place_of, with_value
 from configs.messages import ConfigError, Problem, ProblemsError, problems_of, report, value
 from configs.record import Record
 from configs.scenario import Scenario
-from configs.sweep import Config, Sweep, with_checked_axes
+from configs.sweep import Config, Sweep, sample_digest
 
 __all__ = ["Config", "ConfigError", "digest", "dump", "load"]
 
 OVERRIDE = "--set"
 SUFFIXES = (".yaml", ".yml")
+FIRST_FIELDS = ("paths", "members_sample", "design", "axes")
+"""Fields of a sweep that count in a digest even where they have their default."""
+RANGE_PARTS = ("values", "low", "high", "scale")
 Origins = dict[Location, "Source"]
 
 
@@ -64,7 +68,9 @@ class _Document(NamedTuple):
         return self.origins[location]
 
 
-def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
+def load(
+    path: str | os.PathLike[str], overrides: Sequence[str] = (), design: Sweep | None = None
+) -> Config:
     """Read a configuration file and everything it extends, and check all of it.
 
     Parameters
@@ -75,11 +81,13 @@ def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
         `dotted.field=value` each, as `--set` gives them: a field of the scenario (`scenario.`
         may stand before it) or of the sweep (`sweep.paths=10`); the value is YAML. `*` stands
         for every name of a mapping. Relative paths in values start at the working directory.
+    design : Sweep, optional
+        In place of the file's section `sweep`, under the overrides; messages call it `design`.
 
     Returns
     -------
     Config
-        Self-contained: tables by their contents, axes by the values of their fields.
+        Self-contained: tables by their contents, swept values as their fields have them.
 
     Raises
     ------
@@ -89,6 +97,8 @@ def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
     document = _read_chain(Path(path), ())
     tree = {"name": Path(path).stem, **document.tree}
     document = document._replace(tree=tree)
+    if design is not None:
+        document = _with_design(document, design)
     for override in overrides:
         document = _overridden(document, override)
     document = _with_table_paths(document)
@@ -112,10 +122,13 @@ def digest(config: Config, seed: int) -> str:
     """Return the hash that names the cause of a run's numbers.
 
     It is the SHA-256 of the scenario and the sweep (its own seed aside), the seed and huzhu's
-    version, as JSON without white space and with fields in alphabetical order. The order of named
-    classes and of axes counts: the first plan is the default, points are numbered by the axes'
-    order, and draws are addressed by the classes' order. Tables count by content; the name of the
-    configuration, comments and `extends` do not count.
+    version, as JSON without white space and with fields in alphabetical order; of a sampled design
+    the sample counts as well, which another version of SciPy may draw otherwise. The order of named
+    classes and of axes, policies and worlds counts: the first plan is the default, points are
+    numbered by the axes' order, and draws are addressed by the classes' order. Tables count by
+    content; the name of the configuration, comments and `extends` do not count, nor do those
+    fields of a sweep that came later and have their default, so that the runs before keep their
+    names.
 
     Parameters
     ----------
@@ -129,13 +142,20 @@ def digest(config: Config, seed: int) -> str:
     str
         64 hexadecimal digits.
     """
-    sweep = {name: v for name, v in _canonical(config.sweep).items() if name != "seed"}
+    sweep, default = _canonical(config.sweep), _canonical(Sweep())
     cause = {
         "scenario": _canonical(config.scenario),
-        "sweep": sweep,
+        "sweep": {
+            name: v
+            for name, v in sweep.items()
+            if name != "seed" and (name in FIRST_FIELDS or v != default[name])
+        },
         "seed": seed,
         "version": _version(),
     }
+    sample = sample_digest(config.sweep)
+    if sample is not None:
+        cause["sample"] = sample
     text = json.dumps(cause, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -273,13 +293,37 @@ def _overridden(document: _Document, override: str) -> _Document:
     return _Document(tree, origins)
 
 
+def _with_design(document: _Document, design: Sweep) -> _Document:
+    """Return the document with another section `sweep`."""
+    setting = design.model_dump(mode="json")
+    source = Source("design", Path(), 0)
+    origins = {place: of for place, of in document.origins.items() if place[:1] != ("sweep",)}
+    origins |= dict.fromkeys(_locations(setting, ("sweep",)), source)
+    return _Document({**document.tree, "sweep": setting}, origins)
+
+
 def _override_locations(tree: Mapping[str, Any], path: str) -> tuple[Location, ...]:
     """Return the locations in a document that an override's path names."""
+    of_sweep = path.split(".", 3)
     if path.startswith("sweep.axes."):
-        return (("sweep", "axes", path.removeprefix("sweep.axes.")),)
+        return (_axis_location(_section(tree, "sweep"), path.removeprefix("sweep.axes.")),)
+    if path.startswith(("sweep.policies.", "sweep.worlds.")):  # what they set is a path itself
+        return (tuple(of_sweep),)
     model, section = (Sweep, "sweep") if path.startswith("sweep.") else (Scenario, "scenario")
     found = expand(model, _section(tree, section), path.removeprefix(f"{section}."))
     return tuple((section, *location) for location in found)
+
+
+def _axis_location(sweep: Mapping[str, Any], path: str) -> Location:
+    """Return the location of an axis, or of a part of one that is given as a mapping."""
+    for name, axis in _section(sweep, "axes").items():
+        part = path.removeprefix(f"{name}.")
+        if isinstance(axis, Mapping) and part != path:
+            if part in RANGE_PARTS:
+                return ("sweep", "axes", name, part)
+            if part.startswith("only_if."):
+                return ("sweep", "axes", name, *part.split(".", 1))
+    return ("sweep", "axes", path)
 
 
 def _section(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -302,20 +346,41 @@ def _with_table_paths(document: _Document) -> _Document:
         if place is not None and place.kind is AgeSexTable:
             source = document.source_of(location)
             tree = _set(tree, location, _from_folder(_at(tree, location), source.folder))
-    axes = _section(_section(tree, "sweep"), "axes")
-    for path, settings in axes.items():
+    for location, path, settings in _swept(_section(tree, "sweep")):
         place = place_of(Scenario, path.split("."))
-        if place is not None and place.kind is AgeSexTable and isinstance(settings, list):
-            location = ("sweep", "axes", path)
+        if place is not None and place.kind is AgeSexTable:
             folder = document.source_of(location).folder
-            tree = _set(tree, location, [_from_folder(setting, folder) for setting in settings])
+            tree = _set(tree, location, _all_from_folder(settings, folder))
     return document._replace(tree=tree)
+
+
+def _swept(sweep: Mapping[str, Any]) -> Iterator[tuple[Location, str, Any]]:
+    """Yield where swept values are given, the dotted path of their field, and the values."""
+    for path, axis in _section(sweep, "axes").items():
+        within = axis if isinstance(axis, Mapping) else {}
+        if within is not axis:
+            yield ("sweep", "axes", path), path, axis
+        if "values" in within:
+            yield ("sweep", "axes", path, "values"), path, within["values"]
+        for other, settings in _section(within, "only_if").items():
+            yield ("sweep", "axes", path, "only_if", other), other, settings
+    for section in ("policies", "worlds"):
+        for name in _section(sweep, section):
+            for path, setting in _section(_section(sweep, section), name).items():
+                yield ("sweep", section, name, path), path, setting
 
 
 def _at(tree: Any, location: Location) -> Any:
     for step in location:
         tree = tree[step]
     return tree
+
+
+def _all_from_folder(settings: Any, folder: Path) -> Any:
+    """Return a table's path, or a list of such, from its file's folder."""
+    if isinstance(settings, list):
+        return [_from_folder(setting, folder) for setting in settings]
+    return _from_folder(settings, folder)
 
 
 def _from_folder(setting: Any, folder: Path) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple, get_origin
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
 from configs.age_sex_table import AgeSexTable
@@ -36,8 +36,11 @@ _KINDS = {
     date: "a date such as 2018-10-16",
     dict: "a mapping of names",
     tuple: "a list",
+    JsonValue: "a value",
     AgeSexTable: "the name of a table or the path of a CSV file",
 }
+# A step of Pydantic's locations that says which form a value has, and is nothing in the file.
+_FORM = re.compile(r"^\[[a-z]+\]$")
 _FIELD_FIRST = re.compile(r"^([^\s:]+): (.*)$", re.DOTALL)
 
 
@@ -116,12 +119,13 @@ def _follows(detail: ErrorDetails, others: Sequence[ErrorDetails]) -> bool:
 
 
 def _problems(detail: ErrorDetails, place_at: Callable[[Location], Place | None]) -> list[Problem]:
-    location = tuple(step for step in detail["loc"] if step != "[key]")
+    place_steps = tuple(step for step in detail["loc"] if step != "[key]")
+    location = tuple(step for step in place_steps if not _FORM.match(str(step)))
     if detail["type"] == "value_error":
         return [_own_words(location, text) for text in str(detail["ctx"]["error"]).split("\n")]
     if detail["type"] == "extra_forbidden":
-        return [Problem(location, _unknown(str(location[-1]), place_at(location[:-1])))]
-    place = place_at(location)
+        return [Problem(location, _unknown(str(location[-1]), place_at(place_steps[:-1])))]
+    place = place_at(place_steps)
     if place is None:
         return [Problem(location, f"{detail['msg']}, got {value(detail['input'])}")]
     return [Problem(location, _sentence(detail, place) + _help(place))]

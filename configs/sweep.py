@@ -1,44 +1,107 @@
 """A sweep: which points of a scenario are run, and with how many paths each.
 
-A design turns the axes into points, numbered from 0. The grid takes every combination of the
-axes' values; the last axis varies fastest, as in nested loops written in the file's order.
+A design turns the axes into points, numbered from 0 (`configs.designs`). They are run under each
+policy in each world: the number of a point is (policy * worlds + world) * design points + its
+number in the design.
 """
 
-import json
-import math
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple
+from functools import lru_cache, partial
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, ValidationError, create_model
+from pydantic import AfterValidator, Field, JsonValue, ValidationError, model_validator
 
-from configs.age_sex_table import AgeSexTable
+from configs.axes import (
+    Axis,
+    Choice,
+    Dimension,
+    Scalar,
+    can_be_left_out,
+    dimensions,
+    label,
+    values_of,
+)
+from configs.cluster import Cluster
+from configs.designs import (
+    MAX_AXES,
+    POWERS_OF_TWO,
+    SAMPLED,
+    Design,
+    DesignName,
+    Grid,
+    InTurn,
+    Sampled,
+    sampled_count,
+    unit_sample,
+)
 from configs.dotted import Location, PathError, expand, place_of, shown, with_value
 from configs.messages import ConfigError, Problem, ProblemsError, problems_of, report, value
 from configs.record import Record, model_field
-from configs.scenario import Scenario
+from configs.scenario import Name, Scenario
 
 MAX_POINTS = 10_000_000
+MAX_SAMPLED_POINTS = 1_000_000
+MAX_SAMPLED_VALUES = 50_000_000  # of all axes together; 400 MB
 MAX_SEED = 2**64 - 1
 MAX_PATHS = 2**31 - 1
 MAX_NAME_LENGTH = 60  # a folder's name takes 255 bytes: 60 Chinese characters and a digest
-# A point costs about 0.1 ms to check, so this many cost well under a second before a run.
-MAX_CHECKED_POINTS = 1000
-TABLE_FIELDS = frozenset(AgeSexTable.model_fields)
 
-Values = Annotated[tuple[JsonValue, ...], Field(min_length=1)]
-Axes = Mapping[str, tuple[JsonValue, ...]]
-Scalar = bool | int | float | str | None
+Settings = Mapping[str, JsonValue]
+
+
+class StopWhen(Record):
+    """When a point has paths enough: its interval of confidence is narrow enough."""
+
+    outcome: str = model_field(
+        ..., "column of the table `paths` whose mean is asked for", section=12, min_length=1
+    )
+    half_width: float | None = model_field(
+        None, "half the width of the interval, in the outcome's unit", section=12, gt=0
+    )
+    relative_half_width: float | None = model_field(
+        None, "half the width of the interval", unit="share of the mean", section=12, gt=0
+    )
+    confidence: float = model_field(
+        0.95, "probability that the interval holds the mean", section=12, gt=0, lt=1
+    )
+    at_least: int = model_field(
+        50, "paths of a point before it is looked at", unit="paths", section=12, ge=2, le=MAX_PATHS
+    )
+
+    @model_validator(mode="after")
+    def _has_one_width(self) -> Self:
+        given = [width for width in (self.half_width, self.relative_half_width) if width]
+        if len(given) != 1:
+            raise ValueError(
+                "expected one of half_width and relative_half_width, "
+                f"got {'both' if given else 'neither'}"
+            )
+        return self
 
 
 class Sweep(Record):
     """Which points are run, with how many paths each, from which seed."""
 
     paths: int = model_field(
-        100, "paths of each point", unit="paths", section=9, ge=1, le=MAX_PATHS
+        100,
+        "paths of each point; with `stop_when`, the most",
+        unit="paths",
+        section=9,
+        ge=1,
+        le=MAX_PATHS,
+    )
+    stop_when: StopWhen | None = model_field(
+        None, "when a point has paths enough before that", section=12
     )
     seed: int = model_field(0, "seed of the random numbers", section=9, ge=0, le=MAX_SEED)
+    random_numbers: Literal["common", "independent"] = model_field(
+        "common",
+        "common: path i of every point sees the same draws; independent: each point has a seed "
+        "of its own",
+        section=9,
+    )
     members_sample: float = model_field(
         1.0,
         "part of the members, drawn at random, who get a row in the table `members` "
@@ -48,15 +111,97 @@ class Sweep(Record):
         ge=0,
         le=1,
     )
-    design: Literal["grid"] = model_field(
-        "grid", "how axes make points: every combination, the last axis fastest", section=12
-    )
-    axes: dict[str, Values] = model_field(
-        dict,
-        "values of each swept field, by its dotted path in the scenario (`*`: every name); "
-        "no axes: one point",
+    design: DesignName = model_field(
+        "grid",
+        "how axes make points: every combination (grid), the values in turn (list), or a sample",
         section=12,
     )
+    points: int | None = model_field(
+        None,
+        "points of a sampled design; of `saltelli` base samples N, for N(D + 2) points with D axes",
+        unit="points",
+        section=12,
+        ge=1,
+        le=MAX_SAMPLED_POINTS,
+    )
+    design_seed: int = model_field(
+        0, "seed of a sampled design, apart from that of the paths", section=12, ge=0, le=MAX_SEED
+    )
+    second_order: bool = model_field(
+        False,
+        "whether `saltelli` makes N(2D + 2) points, for indices of second order",
+        section=12,
+    )
+    axes: dict[str, Axis] = model_field(
+        dict,
+        "values of each swept field, by its dotted path in the scenario (`*`: every name): a "
+        "list, {values}, or {low, high} in a sampled design; no axes: one point",
+        section=12,
+    )
+    policies: dict[Name, dict[str, JsonValue]] = model_field(
+        dict,
+        "named sets of fields, by their dotted paths; all points are run under each",
+        section=12,
+    )
+    worlds: dict[Name, dict[str, JsonValue]] = model_field(
+        dict,
+        "named sets of fields, by their dotted paths; all policies are run in each",
+        section=12,
+    )
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> Self:
+        problems = [*_stop_problems(self), *_design_problems(self)]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+def _stop_problems(sweep: Sweep) -> Iterator[str]:
+    if sweep.stop_when is not None and sweep.stop_when.at_least > sweep.paths:
+        yield (
+            f"stop_when.at_least: expected at most paths {sweep.paths}, "
+            f"got {sweep.stop_when.at_least}"
+        )
+
+
+def _design_problems(sweep: Sweep) -> Iterator[str]:
+    """Say what is wrong with the fields of a design."""
+    with_design = f"with the design {sweep.design!r}"
+    if sweep.second_order and sweep.design != "saltelli":
+        yield f"second_order: expected false {with_design}, got true; write design: saltelli"
+    if sweep.design not in SAMPLED:
+        if sweep.points is not None:
+            yield (
+                f"points: expected none {with_design}, got {sweep.points}; "
+                f"name a sampled design: {', '.join(SAMPLED)}"
+            )
+    elif not sweep.axes:
+        yield f"axes: expected at least one {with_design}, got none"
+    elif sweep.points is None:
+        yield f"points: expected a number of points {with_design}, got none"
+    else:
+        yield from _sample_problems(sweep, sweep.points, with_design)
+
+
+def _sample_problems(sweep: Sweep, points: int, with_design: str) -> Iterator[str]:
+    """Say what is wrong with the size of a sample."""
+    axes = len(sweep.axes)
+    if sweep.design in POWERS_OF_TWO and points & (points - 1):
+        below = 1 << (points.bit_length() - 1)
+        yield (
+            f"points: expected a power of two {with_design}, got {points}; "
+            f"the nearest are {below} and {2 * below}"
+        )
+    if axes > MAX_AXES.get(sweep.design, axes):
+        yield f"axes: expected at most {MAX_AXES[sweep.design]} {with_design}, got {axes}"
+    count = sampled_count(sweep.design, axes, points, sweep.second_order)
+    most = min(MAX_SAMPLED_POINTS, MAX_SAMPLED_VALUES // axes)
+    if count > most:
+        yield (
+            f"points: expected at most {most:_} points of {axes} axes in all, got {count:_}; "
+            "lower points"
+        )
 
 
 def _names_a_folder(name: str) -> str:
@@ -73,60 +218,153 @@ class Config(Record):
     )
     scenario: Scenario = model_field(..., "the pool and its market", section=12)
     sweep: Sweep = model_field(Sweep, "the points that are run", section=12)
+    cluster: Cluster | None = Field(default=None, description="where; without it on this machine")
 
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a sweep: its number, the swept values by dotted path, and its scenario."""
+    """One point of a sweep: its number, the values it is known by, and its scenario."""
 
     index: int
     values: dict[str, Scalar]
     scenario: Scenario
 
 
-class Design(NamedTuple):
-    """How axes make points: how many there are, and the values of each."""
-
-    count: Callable[[Axes], int]
-    combination: Callable[[Axes, int], tuple[JsonValue, ...]]
-
-
-def _grid_count(axes: Axes) -> int:
-    return math.prod(len(values) for values in axes.values())
-
-
-def _grid_combination(axes: Axes, index: int) -> tuple[JsonValue, ...]:
-    chosen = []
-    for values in reversed(list(axes.values())):
-        index, i = divmod(index, len(values))
-        chosen.append(values[i])
-    return tuple(reversed(chosen))
-
-
-DESIGNS = {"grid": Design(_grid_count, _grid_combination)}
-
-
 def point_count(config: Config) -> int:
-    """Return how many points a sweep has; 1 when it has no axes."""
-    return DESIGNS[config.sweep.design].count(config.sweep.axes)
+    """Return how many points a sweep has; 1 when it has no axes, policies and worlds."""
+    return _layout(config).count
+
+
+def columns(config: Config) -> tuple[str, ...]:
+    """Return the names of `values_at`, without computing a point.
+
+    They are `policy` and `world`, where the sweep has such, then the fields that policies, worlds
+    and axes set, in the file's order.
+    """
+    sweep = config.sweep
+    named = [name for name, sets in _named_sets(sweep).items() if sets]
+    return tuple(dict.fromkeys([*named, *swept_fields(sweep)]))
+
+
+def column_values(config: Config) -> dict[str, tuple[Scalar, ...]]:
+    """Return by the names of `columns` the values that points can have; of a range, its two ends.
+
+    None, for a field that a point leaves as the scenario has it, is not told.
+    """
+    found: dict[str, list[Scalar]] = {name: [] for name in columns(config)}
+    for column, named in _named_sets(config.sweep).items():
+        for name, fields in named.items():
+            found[column].append(name)
+            for path, setting in fields.items():
+                found[path].append(label(setting))
+    for path, axis in config.sweep.axes.items():
+        found[path] += map(label, values_of(axis))
+    return {name: tuple(dict.fromkeys(values)) for name, values in found.items()}
+
+
+def swept_fields(sweep: Sweep) -> tuple[str, ...]:
+    """Return the dotted paths of the fields that policies, worlds and axes set, in this order."""
+    sets = [fields for named in _named_sets(sweep).values() for fields in named.values()]
+    return tuple(dict.fromkeys([*(path for fields in sets for path in fields), *sweep.axes]))
 
 
 def values_at(config: Config, index: int) -> dict[str, Scalar]:
-    """Return the swept values of a point by dotted path, as the table `points` holds them.
+    """Return the values that a point is known by, as the table `points` holds them.
 
-    A table is given by its name, a list or a mapping as JSON text.
+    Parameters
+    ----------
+    config : Config
+        A configuration.
+    index : int
+        Number of the point, 0 to point_count(config) - 1.
+
+    Returns
+    -------
+    dict of str to scalar
+        By the names of `columns`: the same for every point. A table is given by its name, a list
+        or a mapping as JSON text; None is a field that the point leaves as the scenario has it.
+
+    Raises
+    ------
+    IndexError
+        There is no such point.
     """
-    return {path: _label(v) for path, v in _combination(config, index).items()}
+    layout = _layout(config)
+    policy, world, choices = layout.parts(index)
+    found = {**layout.blank, **policy.labels, **world.labels}
+    for axis, choice in zip(layout.axes, choices, strict=True):
+        if choice is not None:
+            found[axis.path] = axis.label(choice)
+    return found
+
+
+def settings_at(config: Config, index: int) -> dict[str, JsonValue]:
+    """Return what a point sets in the scenario, by dotted path; raises as `values_at`."""
+    layout = _layout(config)
+    policy, world, choices = layout.parts(index)
+    return {
+        **policy.fields,
+        **world.fields,
+        **{
+            axis.path: axis.value(choice)
+            for axis, choice in zip(layout.axes, choices, strict=True)
+            if choice is not None
+        },
+    }
 
 
 def engines(config: Config) -> tuple[str, ...]:
-    """Return the engine of each value of the axis `engine`; without it, that of the scenario."""
-    return tuple(map(str, config.sweep.axes.get("engine", (config.scenario.engine,))))
+    """Return the engines that points of a sweep can have, each once, in the order they come up."""
+    sweep, own = config.sweep, config.scenario.engine
+    for named in _named_sets(sweep).values():
+        if any("engine" in fields for fields in named.values()):
+            return _distinct(fields.get("engine", own) for fields in named.values())
+    axis = sweep.axes.get("engine")
+    if axis is None:
+        return (own,)
+    return _distinct([*values_of(axis), *([own] if can_be_left_out(sweep.axes, "engine") else [])])
+
+
+def _distinct(names: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(str, names)))
 
 
 def engine_at(config: Config, index: int) -> str:
     """Return the engine of a point, without building its scenario."""
-    return str(values_at(config, index).get("engine", config.scenario.engine))
+    return str(values_at(config, index).get("engine") or config.scenario.engine)
+
+
+def rounds(sweep: Sweep) -> tuple[int, ...]:
+    """Return the numbers of paths after which a point is looked at, the last of them `paths`.
+
+    From `stop_when.at_least` on each is twice the one before; without `stop_when` there is one.
+    """
+    found = []
+    if sweep.stop_when is not None:
+        paths = sweep.stop_when.at_least
+        while paths < sweep.paths:
+            found.append(paths)
+            paths *= 2
+    return (*found, sweep.paths)
+
+
+def seed_at(config: Config, index: int) -> int:
+    """Return the seed of a point's paths, 0 to 2**64 - 1.
+
+    It is the run's, so that all points see the same draws; with `random_numbers: independent`, the
+    first 64 bits of the SHA-256 of the run's seed and the point's number.
+    """
+    seed = config.sweep.seed
+    if config.sweep.random_numbers == "common":
+        return seed
+    return int.from_bytes(hashlib.sha256(f"{seed} {index}".encode()).digest()[:8], "big")
+
+
+def sample_digest(sweep: Sweep) -> str | None:
+    """Return the SHA-256 of a sampled design's shares, as 64 hexadecimal digits; else None."""
+    if sweep.design not in SAMPLED:
+        return None
+    return hashlib.sha256(_sample(sweep).astype("<f8").tobytes()).hexdigest()
 
 
 def scenario_at(config: Config, index: int) -> Scenario:
@@ -151,10 +389,11 @@ def scenario_at(config: Config, index: int) -> Scenario:
     IndexError
         There is no such point.
     """
+    settings = settings_at(config, index)
     try:
-        return _scenario_with(config.scenario, _combination(config, index))
+        return scenario_with(config, settings)
     except ProblemsError as error:
-        problems = [_at_point(problem, config, index) for problem in error.problems]
+        problems = [at_point(problem, config, index) for problem in error.problems]
         raise ConfigError(report(problems, lambda _: config.name)) from None
 
 
@@ -168,178 +407,139 @@ def points(config: Config) -> tuple[Point, ...]:
     return tuple(point_at(config, index) for index in range(point_count(config)))
 
 
-def with_checked_axes(config: Config) -> Config:
-    """Return the configuration with each axis's values as its field has them, all checked.
-
-    Every value is checked against its field, then in a scenario with the other axes' first
-    values, then in combination with all of them as long as the points are few.
+def scenario_with(config: Config, settings: Settings) -> Scenario:
+    """Return a scenario with fields set; only the models on the way to them are checked anew.
 
     Raises
     ------
     ProblemsError
-        An axis names no field, a value is out of bounds or given twice, two axes set one field,
-        there are too many points, or some do not make a scenario.
+        A path names no field, or the values do not make a scenario.
     """
-    axes = dict(config.sweep.axes)
-    problems = [*_path_problems(config.scenario, axes)]
-    if not problems:
-        for path, values in axes.items():
-            axes[path], found = _typed(path, values)
-            problems += found
-    if not problems:
-        config = config.model_copy(update={"sweep": config.sweep.model_copy(update={"axes": axes})})
-        problems += _point_problems(config)
-    if problems:
-        raise ProblemsError(problems)
-    return config
-
-
-def axis_location(path: str, index: int | None = None) -> Location:
-    """Return where an axis, or one of its values, lies in a configuration."""
-    return ("sweep", "axes", path, *(() if index is None else (index,)))
-
-
-def _combination(config: Config, index: int) -> dict[str, JsonValue]:
-    count = point_count(config)
-    if not 0 <= index < count:
-        raise IndexError(f"expected a point from 0 to {count - 1}, got {index}")
-    axes = config.sweep.axes
-    return dict(zip(axes, DESIGNS[config.sweep.design].combination(axes, index), strict=True))
-
-
-def _scenario_with(scenario: Scenario, values: Mapping[str, JsonValue]) -> Scenario:
-    """Set swept values in a scenario; only the models on the way to them are checked anew."""
-    if not values:
+    scenario = config.scenario
+    if not settings:
         return scenario
     tree: Any = scenario
     try:
-        for path, setting in values.items():
+        for path, setting in settings.items():
             for location in expand(Scenario, scenario, path):
                 tree = with_value(Scenario, tree, location, setting)
         return Scenario.model_validate(tree)
     except PathError as error:
-        raise ProblemsError([Problem(axis_location(path), str(error))]) from None
+        raise ProblemsError([Problem(_owner(config.sweep, path), str(error))]) from None
     except ValidationError as error:
         raise ProblemsError(problems_of(error, partial(place_of, Scenario))) from None
 
 
-def _label(setting: JsonValue) -> Scalar:
-    if isinstance(setting, dict) and setting.keys() == TABLE_FIELDS:
-        return str(setting["name"])
-    if isinstance(setting, dict | list):
-        return json.dumps(setting, ensure_ascii=False, separators=(",", ":"))
-    return setting
-
-
-def _path_problems(scenario: Scenario, axes: Axes) -> list[Problem]:
-    """Find axes that name nothing, or set what another axis sets."""
-    problems, owners = [], dict[Location, str]()
-    for path in axes:
-        try:
-            found = expand(Scenario, scenario, path)
-        except PathError as error:
-            problems.append(Problem(axis_location(path), str(error)))
-            continue
-        for location in found:
-            problems += _overlaps(path, location, owners)
-            owners[location] = path
-    return problems
-
-
-def _overlaps(path: str, location: Location, owners: Mapping[Location, str]) -> list[Problem]:
-    return [
-        Problem(
-            axis_location(path),
-            f"expected fields that no other axis sets, got {shown(location)}; "
-            f"sweep.axes.{owner} sets it too",
-        )
-        for other, owner in owners.items()
-        if other[: len(location)] == location[: len(other)]
-    ][:1]
-
-
-def _typed(path: str, values: tuple[JsonValue, ...]) -> tuple[tuple[JsonValue, ...], list[Problem]]:
-    """Return an axis's values as its field has them, and what is wrong with them."""
-    steps = path.split(".")
-    place = place_of(Scenario, steps)
-    assert place is not None, path  # `expand` has found it
-    axis = create_model("Axis", __base__=Record, values=(tuple[place.declared, ...], ...))  # type: ignore[name-defined]
-    try:
-        # As JSON, so that text is not taken for a number, nor true for 1.
-        checked = axis.model_validate_json(json.dumps({"values": values}), strict=True)
-    except ValidationError as error:
-        found = problems_of(error, lambda location: place_of(Scenario, (*steps, *location[2:])))
-        return values, [
-            Problem((*axis_location(path), *problem.location[1:]), problem.text)
-            for problem in found
-        ]
-    typed = tuple(checked.model_dump(mode="json")["values"])
-    return typed, _repeats(path, typed)
-
-
-def _repeats(path: str, values: tuple[JsonValue, ...]) -> list[Problem]:
-    first: dict[str, int] = {}
-    problems = []
-    for i, setting in enumerate(values):
-        before = first.setdefault(json.dumps(setting, sort_keys=True), i)
-        if before != i:
-            text = f"expected values that differ, got {value(_label(setting))} as in [{before}]"
-            problems.append(Problem(axis_location(path, i), text))
-    return problems
-
-
-def _point_problems(config: Config) -> list[Problem]:
-    """Find what is wrong with points: along each axis, then, if they are few, all of them."""
-    axes, count = config.sweep.axes, point_count(config)
-    if count > MAX_POINTS:
-        text = f"expected at most {MAX_POINTS:_} points, got {count:_}; shorten an axis"
-        return [Problem(("sweep", "axes"), text)]
-    first = {path: values[0] for path, values in axes.items()}
-    at_first = _problems_with(config, first)
-    if at_first:
-        alone = [p for path in axes for p in _along_axis(config, path, 0, {})]
-        return alone or [_at_point(problem, config, 0) for problem in at_first]
-    problems = [
-        problem
-        for path, values in axes.items()
-        for i in range(1, min(len(values), MAX_CHECKED_POINTS))
-        for problem in _along_axis(config, path, i, first)
-    ]
-    if not problems and count <= MAX_CHECKED_POINTS:
-        problems = [
-            _at_point(problem, config, index)
-            for index in range(count)
-            for problem in _problems_with(config, _combination(config, index))
-        ]
-    return problems
-
-
-def _problems_with(config: Config, values: Mapping[str, JsonValue]) -> tuple[Problem, ...]:
-    try:
-        _scenario_with(config.scenario, values)
-    except ProblemsError as error:
-        return error.problems
-    return ()
-
-
-def _along_axis(
-    config: Config, path: str, i: int, others: Mapping[str, JsonValue]
-) -> list[Problem]:
-    """Find what is wrong with one value of an axis, the other axes at the values given."""
-    own = expand(Scenario, config.scenario, path)
-    found = _problems_with(config, {**others, path: config.sweep.axes[path][i]})
-    return [
-        Problem(
-            axis_location(path, i),
-            problem.text
-            if problem.location in own
-            else f"{shown(problem.location)}: {problem.text}",
-        )
-        for problem in found
-    ]
-
-
-def _at_point(problem: Problem, config: Config, index: int) -> Problem:
-    chosen = ", ".join(f"{path}={value(v)}" for path, v in values_at(config, index).items())
+def at_point(problem: Problem, config: Config, index: int) -> Problem:
+    """Return a problem of a point's scenario as one of the sweep, with the point's values."""
+    settings = settings_at(config, index)
+    chosen = ", ".join(
+        f"{name}={value(v)}"
+        for name, v in values_at(config, index).items()
+        if v is not None or settings.get(name, ...) is None
+    )
     where = "" if problem.location[:1] == ("sweep",) else f"{shown(problem.location)}: "
-    return Problem(("sweep", "axes"), f"point {index} ({chosen}): {where}{problem.text}")
+    of = "axes" if config.sweep.axes else next(_sections_used(config.sweep), "axes")
+    return Problem(("sweep", of), f"point {index} ({chosen}): {where}{problem.text}")
+
+
+def _sections_used(sweep: Sweep) -> Iterator[str]:
+    return (section for section in ("policies", "worlds") if getattr(sweep, section))
+
+
+def _owner(sweep: Sweep, path: str) -> Location:
+    """Return where a swept field's values are given."""
+    for section, named in (("policies", sweep.policies), ("worlds", sweep.worlds)):
+        for name, fields in named.items():
+            if path in fields:
+                return ("sweep", section, name, path)
+    return ("sweep", "axes", path)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A policy or a world: what it sets, and its part of the table `points`."""
+
+    fields: dict[str, JsonValue]
+    labels: dict[str, Scalar]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """A sweep as its points are made of it."""
+
+    blank: dict[str, Scalar]  # the columns of the table `points`, all None
+    policies: tuple[_Named, ...]
+    worlds: tuple[_Named, ...]
+    axes: tuple[Dimension, ...]
+    design: Design
+
+    @property
+    def count(self) -> int:
+        """Number of points."""
+        return len(self.policies) * len(self.worlds) * self.design.count
+
+    def parts(self, index: int) -> tuple[_Named, _Named, tuple[Choice | None, ...]]:
+        """Return a point's policy, world, and what it chooses of each axis."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"expected a point from 0 to {self.count - 1}, got {index}")
+        named, in_design = divmod(index, self.design.count)
+        policy, world = divmod(named, len(self.worlds))
+        return self.policies[policy], self.worlds[world], self.design.choices(in_design)
+
+
+class _ThisSweep:
+    """A sweep as a key: this very object, since one that holds mappings has no hash."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+
+    def __hash__(self) -> int:
+        return id(self.sweep)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ThisSweep) and other.sweep is self.sweep
+
+
+def _layout(config: Config) -> _Layout:
+    return _layout_of(_ThisSweep(config.sweep))
+
+
+# Workers ask for one point after the other, of one sweep.
+@lru_cache(maxsize=8)
+def _layout_of(this: _ThisSweep) -> _Layout:
+    sweep = this.sweep
+    policies, worlds = (
+        tuple(
+            _Named(fields, {column: name, **{path: label(v) for path, v in fields.items()}})
+            for name, fields in named.items()
+        )
+        or (_Named({}, {}),)
+        for column, named in _named_sets(sweep).items()
+    )
+    named_columns = [column for column, named in _named_sets(sweep).items() if named]
+    blank = dict.fromkeys([*named_columns, *swept_fields(sweep)])
+    axes = dimensions(sweep.axes)
+    return _Layout(dict(blank), policies, worlds, axes, _design(sweep, axes))
+
+
+def _named_sets(sweep: Sweep) -> dict[str, dict[str, dict[str, JsonValue]]]:
+    """Return policies and worlds by the name of their column."""
+    return {"policy": sweep.policies, "world": sweep.worlds}
+
+
+def _design(sweep: Sweep, axes: tuple[Dimension, ...]) -> Design:
+    if sweep.design == "grid":
+        return Grid(axes)
+    if sweep.design == "list":
+        return InTurn(axes)
+    assert sweep.points is not None, sweep.design  # the model has checked it
+    count = sampled_count(sweep.design, len(axes), sweep.points, sweep.second_order)
+    return Sampled(axes, count, partial(_sample, sweep))
+
+
+def _sample(sweep: Sweep) -> Any:
+    assert sweep.points is not None, sweep.design
+    return unit_sample(
+        sweep.design, len(sweep.axes), sweep.points, sweep.design_seed, sweep.second_order
+    )

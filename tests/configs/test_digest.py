@@ -1,17 +1,22 @@
 """The digest names the cause of a run's numbers; a resolved configuration is self-contained."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import JsonValue
+from scipy.stats import qmc
 
 from configs import load as load_module
+from configs.axes import AnyAxis
+from configs.designs import unit_sample
 from configs.load import Config, digest, dump, load
 from configs.scenario import Scenario
 from configs.sweep import Sweep
@@ -51,7 +56,7 @@ def configs(draw: st.DrawFn) -> Config:
             },
         }
     )
-    axes: dict[str, tuple[JsonValue, ...]] = {
+    axes: dict[str, AnyAxis] = {
         "plans.main.fee_rate": tuple(draw(st.lists(st.floats(0, 0.9), min_size=1, unique=True)))
     }
     sweep = Sweep(paths=draw(st.integers(1, 99)), seed=draw(st.integers(0, 2**64 - 1)), axes=axes)
@@ -180,3 +185,40 @@ def test_digest_needs_no_installed_version(small: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(load_module, "version", missing)
     assert len(digest(load(small), 1)) == 64
+
+
+SAMPLED = ["sweep.design=sobol", "sweep.points=4", "sweep.axes={periods: {low: 3, high: 9}}"]
+
+
+def test_digest_of_a_sampled_design_follows_the_sample_and_what_makes_it(small: Path) -> None:
+    changes = [
+        *([], ["sweep.design_seed=1"], ["sweep.points=8"], ["sweep.design=random"]),
+        *(["sweep.design=saltelli"], ["sweep.design=saltelli", "sweep.second_order=true"]),
+    ]
+    digests = {digest(load(small, [*SAMPLED, *change]), 1) for change in changes}
+    assert len(digests) == len(changes)
+
+
+def test_digest_follows_a_sample_that_another_version_draws_otherwise(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load(small, SAMPLED)
+    before = digest(config, 1)
+    monkeypatch.setattr(qmc.Sobol, "random", lambda self, n: np.full((n, self.d), 0.25))
+    unit_sample.cache_clear()
+    after = digest(config, 1)
+    unit_sample.cache_clear()
+    assert after != before
+
+
+def test_fields_that_came_later_do_not_count_where_they_have_their_default(small: Path) -> None:
+    """The digest of 0.1.0 is that of these fields alone, so runs keep their folders."""
+    config = load(small, ["sweep.axes.periods=[3, 4]"])
+    scenario = load_module._canonical(config.scenario)
+    sweep = {"axes": [["periods", [3, 4]]], "design": "grid", "members_sample": 1.0, "paths": 100}
+    cause = {"scenario": scenario, "sweep": sweep, "seed": 1, "version": load_module._version()}
+    text = json.dumps(cause, sort_keys=True, separators=(",", ":"))
+    assert digest(config, 1) == hashlib.sha256(text.encode()).hexdigest()
+    for default in ("design_seed=0", "random_numbers=common", "policies={}", "points=null"):
+        said = load(small, ["sweep.axes.periods=[3, 4]", f"sweep.{default}"])
+        assert digest(said, 1) == digest(config, 1)

@@ -325,7 +325,7 @@ def test_name_that_is_no_folder_s_is_refused(
         (
             "sweep.paths=0",
             "--set: sweep.paths: expected at least 1 and at most 2_147_483_647, got 0 "
-            "(paths of each point; unit: paths; default: 100)",
+            "(paths of each point; with `stop_when`, the most; unit: paths; default: 100)",
         ),
         (
             "sweep.seed=-1",
@@ -334,8 +334,9 @@ def test_name_that_is_no_folder_s_is_refused(
         ),
         (
             "sweep.design=gird",
-            "--set: sweep.design: expected one of grid, got 'gird'; did you mean grid? "
-            "(how axes make points: every combination, the last axis fastest; default: 'grid')",
+            "--set: sweep.design: expected one of grid, list, random, latin_hypercube, sobol, "
+            "saltelli, got 'gird'; did you mean grid? (how axes make points: every combination "
+            "(grid), the values in turn (list), or a sample; default: 'grid')",
         ),
     ],
 )
