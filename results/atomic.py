@@ -41,7 +41,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(_reason(error, folder, needs=0)) from error
+        raise StoreError(refusal(error, folder)) from error
 
 
 def write_whole(path: Path, content: bytes | pa.Buffer, keep: bool = True) -> None:
@@ -105,7 +105,7 @@ class Stream:
         try:
             self._file.write(content)
         except OSError as error:
-            raise StoreError(_reason(error, self._path, needs=self.bytes)) from error
+            raise StoreError(refusal(error, self._path, needs=self.bytes)) from error
         return size
 
     def flush(self) -> None:
@@ -151,7 +151,7 @@ def open_whole(path: Path, keep: bool = True) -> Iterator[Stream]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         needs = 0 if stream is None else stream.bytes
-        raise StoreError(_reason(error, path, needs)) from error
+        raise StoreError(refusal(error, path, needs)) from error
 
 
 def is_temporary(name: str) -> bool:
@@ -182,6 +182,20 @@ def disk_full(path: Path, needs: int, free: int, error: OSError | None = None) -
     )
 
 
+def refusal(error: OSError, path: Path, needs: int = 0) -> str:
+    """Return what kept a file of `needs` bytes, or a folder, from being written, and the remedy."""
+    if error.errno in _FULL:
+        return disk_full(path, needs, _free_bytes(path), error)
+    if error.errno in _REFUSED:
+        return (
+            f"{path}: not writable ({error.strerror}); "
+            "allow writing there or use --results DIR with another folder"
+        )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"{path}: a file stands where a folder is needed; move it or use --results DIR"
+    return f"{path}: cannot be written ({error.strerror or error}); use --results DIR"
+
+
 def _temporary_name(name: str) -> str:
     """Return a name no other writer has, which tells whose it is."""
     return f".{name}.huzhu-{socket.gethostname()}~{os.getpid()}~{uuid.uuid4().hex[:8]}.tmp"
@@ -194,20 +208,6 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _reason(error: OSError, path: Path, needs: int) -> str:
-    """Return what kept a file or folder from being written, and the remedy."""
-    if error.errno in _FULL:
-        return disk_full(path, needs, _free_bytes(path), error)
-    if error.errno in _REFUSED:
-        return (
-            f"{path}: not writable ({error.strerror}); "
-            "allow writing there or use --results DIR with another folder"
-        )
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return f"{path}: a file stands where a folder is needed; move it or use --results DIR"
-    return f"{path}: cannot be written ({error.strerror or error}); use --results DIR"
 
 
 def _free_bytes(path: Path) -> int:

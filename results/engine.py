@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+
+from results.places import Folder, for_arrow
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,7 +34,7 @@ def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
 
 
 def add_view(
-    connection: duckdb.DuckDBPyConnection, name: str, files: Iterable[Path], schema: pa.Schema
+    connection: duckdb.DuckDBPyConnection, name: str, files: Iterable[Folder], schema: pa.Schema
 ) -> None:
     """Make the table `name` of a run known to a connection.
 
@@ -43,17 +44,31 @@ def add_view(
         Where it becomes known.
     name : str
         Name of the table.
-    files : iterable of Path
-        Its Parquet files; rows come in their order.
+    files : iterable of Path or UPath
+        Its Parquet files; rows come in their order. What lies in object storage is read through
+        fsspec.
     schema : pyarrow.Schema
         Its columns, for a table that has no file yet.
     """
     # Escaped twice over: DuckDB reads a file name as a pattern, within a string of SQL.
-    paths = [glob.escape(str(path)).replace("'", "''") for path in files]
+    places = list(files)
+    paths = [glob.escape(str(path)).replace("'", "''") for path in places]
     if paths:
+        _add_storage(connection, places[0])
         listed = ", ".join(f"'{path}'" for path in paths)
         connection.execute(f'create view "{name}" as select * from read_parquet([{listed}])')
         return
     connection.register("no_rows", schema.empty_table())
     connection.execute(f'create table "{name}" as select * from no_rows')
     connection.unregister("no_rows")
+
+
+def _add_storage(connection: duckdb.DuckDBPyConnection, file: Folder) -> None:
+    """Have a connection read what lies in the storage of a file, if that is not this machine."""
+    _, filesystem = for_arrow(file)
+    if filesystem is None:
+        return
+    protocols = filesystem.protocol
+    first = protocols if isinstance(protocols, str) else protocols[0]
+    if not connection.filesystem_is_registered(first):
+        connection.register_filesystem(filesystem)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from results.schema import RESULTS_FORMAT
+from results.schema import RESULTS_FORMAT, SHARDED_TABLES
 
 Status = Literal["running", "complete", "failed"]
 """How far a run is; "failed" when at least one of its points did not finish."""
@@ -41,8 +41,50 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """What could not be simulated, with all that is needed to do it again.
+
+    Attributes
+    ----------
+    shard : int
+        Number of the shard in which it failed.
+    point, path : int or None
+        Which point, and the path at which it failed; None where that is not known.
+    seed : int
+        Seed of the point's draws.
+    parameters : mapping
+        Swept fields of the point by their dotted paths, as JSON.
+    error : str
+        What the error says.
+    traceback : str
+        Where it was raised; empty where that is not known.
+    """
+
+    shard: int
+    point: int | None
+    path: int | None
+    seed: int
+    parameters: Mapping[str, Any]
+    error: str
+    traceback: str
+
+    @classmethod
+    def from_json(cls, failure: Mapping[str, Any]) -> Failure:
+        """Return the failure read from JSON; KeyError or TypeError if it is not one."""
+        return cls(**{entry.name: failure[entry.name] for entry in dataclasses.fields(cls)})
+
+    def told(self) -> str:
+        """Return in a line what failed and why."""
+        place = f"shard {self.shard}" if self.point is None else f"point {self.point}"
+        path = "" if self.path is None else f", path {self.path}"
+        swept = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        reason = (self.error.splitlines() or ["no reason given"])[0]
+        return f"{place}{path}{f' ({swept})' if swept else ''}, seed {self.seed}: {reason}"
+
+
+@dataclass(frozen=True)
 class ShardRecord:
-    """A finished shard: its files, and what its worker reports.
+    """A finished shard: its files, what failed in it, and what its worker reports.
 
     Attributes
     ----------
@@ -52,17 +94,21 @@ class ShardRecord:
         Its table files.
     details : mapping
         What the worker adds, as JSON: paths done, kernel seconds, …
+    failures : tuple of Failure
+        What of it could not be simulated, and is not in the files.
     """
 
     shard: int
     files: tuple[FileRecord, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> ShardRecord:
         """Return the record read from JSON; KeyError or TypeError if it is not one."""
         files = tuple(FileRecord(**entry) for entry in record["files"])
-        return cls(record["shard"], files, record["details"])
+        failures = tuple(map(Failure.from_json, record.get("failures", ())))
+        return cls(record["shard"], files, record["details"], failures)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +132,9 @@ class Manifest:
     periods, periods_per_year : int
         Periods simulated at most, and how many make a year.
     points, paths_per_point, shards : int
-        Size of the sweep as planned.
+        Size of the sweep as planned; no shards before it is cut.
+    shard_pairs : int or None
+        How many pairs of point and path a shard holds; None before the sweep is cut.
     axes : mapping of str to sequence
         Values of each swept field by its dotted path.
     started, finished : str
@@ -101,11 +149,12 @@ class Manifest:
     rows : mapping of str to int
         Rows of each table.
     files : tuple of FileRecord
-        Files that belong to no shard: points, summary, configuration, pictures.
+        Files that belong to no shard: points, summary, configuration, pictures, and the tables
+        that were put together from the shards' files.
     shard_files : tuple of ShardRecord
-        Finished shards with the checksums of their files.
-    failures : tuple of mapping
-        Points that failed, each with what is needed to run it again.
+        Finished shards with the checksums of their files, unless these were put together.
+    failures : tuple of Failure
+        What failed, in order of the shards, with what is needed to run it again.
     format : int
         Version of the folder's layout (`results.schema.RESULTS_FORMAT`).
     """
@@ -133,8 +182,14 @@ class Manifest:
     rows: Mapping[str, int] = field(default_factory=dict)
     files: tuple[FileRecord, ...] = ()
     shard_files: tuple[ShardRecord, ...] = ()
-    failures: tuple[Mapping[str, Any], ...] = ()
+    failures: tuple[Failure, ...] = ()
+    shard_pairs: int | None = None
     format: int = RESULTS_FORMAT
+
+    @property
+    def compacted(self) -> bool:
+        """Whether `files` holds the rows of all shards, whose own files then count no more."""
+        return any(entry.table in SHARDED_TABLES for entry in self.files)
 
     @classmethod
     def from_json(cls, manifest: Mapping[str, Any]) -> Manifest:
@@ -144,5 +199,5 @@ class Manifest:
         values["plans"] = tuple(manifest["plans"])
         values["files"] = tuple(FileRecord(**entry) for entry in manifest["files"])
         values["shard_files"] = tuple(map(ShardRecord.from_json, manifest["shard_files"]))
-        values["failures"] = tuple(manifest["failures"])
+        values["failures"] = tuple(map(Failure.from_json, manifest["failures"]))
         return cls(**values)

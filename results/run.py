@@ -4,7 +4,8 @@
 >>> run = open_run("results/runs/quickstart-0123456789ab")  # doctest: +SKIP
 >>> run.pandas("summary").query("quantity == 'share'")  # doctest: +SKIP
 
-A run that is still going on, or was stopped, opens as well: it shows its finished shards.
+A run that is still going on, or was stopped, opens as well: it shows its finished shards. A run
+folder may lie in object storage: `open_run("s3://bucket/runs/quickstart-0123456789ab")`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pyarrow as pa
@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 
 from results.atomic import StoreError
 from results.manifest import FileRecord, Manifest, ShardRecord
+from results.places import Folder, answered, folders, for_arrow, place, sizes
 from results.schema import TABLES, arrow_schema, points_schema
-from results.store import MANIFEST_NAME, RunStore
+from results.store import MANIFEST_NAME, SHARDS_FOLDER, RunStore
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,15 +40,16 @@ class Run:
 
     Attributes
     ----------
-    folder : Path
+    folder : Path or UPath
         The run folder.
     manifest : Manifest
         What the run is and what made it.
     shards : tuple of ShardRecord
-        The shards that were finished when it was opened, in order.
+        The shards that were finished when it was opened, in order; none once their files are put
+        together.
     """
 
-    folder: Path
+    folder: Folder
     manifest: Manifest
     shards: tuple[ShardRecord, ...]
 
@@ -69,24 +71,42 @@ class Run:
             axes = self.manifest.axes
             return points_schema(axes) if table == "points" else arrow_schema(table)
         try:
-            return pq.read_schema(files[0])
+            source, filesystem = for_arrow(files[0])
+            with answered(files[0]):
+                return pq.read_schema(source, filesystem=filesystem)
+        except StoreError as error:
+            raise RunError(str(error)) from error
         except (OSError, pa.ArrowException) as error:
             _fail_on_damage(files[0], error)
 
-    def files(self, table: str) -> tuple[Path, ...]:
-        """Return the Parquet files of a table, in order of the shards.
+    def rows(self, table: str) -> int:
+        """Return how many rows of a table there are, by the records of its files.
 
         Raises
         ------
         RunError
             There is no such table.
         """
+        return sum(entry.rows for entry in self._entries(table))
+
+    def files(self, table: str) -> tuple[Folder, ...]:
+        """Return the Parquet files of a table, in the order of its rows.
+
+        Raises
+        ------
+        RunError
+            There is no such table.
+        """
+        return tuple(self.folder / entry.path for entry in self._entries(table))
+
+    def _entries(self, table: str) -> tuple[FileRecord, ...]:
+        """Return the records of a table's files; RunError where there is no such table."""
         if table not in TABLES:
             near = difflib.get_close_matches(str(table), TABLES, n=2, cutoff=0.4) or list(TABLES)
             raise RunError(f"no table {table!r}; did you mean {' or '.join(near)}?")
         sharded = [entry for shard in self.shards for entry in shard.files]
         return tuple(
-            self.folder / entry.path
+            entry
             for entry in (*self.manifest.files, *sharded)
             if entry.table == table and _is_parquet(entry)
         )
@@ -127,7 +147,7 @@ class Run:
 
         files = self.files(table)
         if files:
-            return polars.scan_parquet(list(files), glob=False)
+            return _scan(files)
         empty = polars.from_arrow(self.schema(table).empty_table())
         return empty.lazy() if isinstance(empty, polars.DataFrame) else empty.to_frame().lazy()
 
@@ -180,61 +200,97 @@ class RunList:
     problems: tuple[str, ...]
 
 
-def open_run(folder: Path | str) -> Run:
+def open_run(folder: Folder | str) -> Run:
     """Open a run for reading.
 
     Parameters
     ----------
-    folder : path
+    folder : path or URL
         The run folder: what `huzhu run` prints last.
 
     Raises
     ------
     RunError
-        It is no run folder, its manifest cannot be read, it was written in a newer format, or a
-        file that the manifest names is missing.
+        It is no run folder, its manifest cannot be read, it was written in a newer format, a file
+        that the manifest names is missing, or its storage does not answer.
     """
-    path = Path(folder)
-    if not (path / MANIFEST_NAME).is_file():
-        state = f"no {MANIFEST_NAME} in it" if path.is_dir() else "no such folder"
-        raise RunError(f"{path}: not a run folder ({state}); huzhu list shows the runs there are")
-    store = RunStore(path)
     try:
-        manifest = store.read_manifest()
+        path = place(folder)
+        run = _opened(path)
+        if run is None:
+            state = f"no {MANIFEST_NAME} in it" if path.is_dir() else "no such folder"
     except StoreError as error:
         raise RunError(str(error)) from error
-    if manifest is None:
-        raise RunError(f"{path}: {MANIFEST_NAME} went away while it was read; try again")
-    for entry in manifest.files:
-        if not (path / entry.path).is_file():
-            raise RunError(f"{path / entry.path}: missing; run the configuration again to make it")
-    return Run(path, manifest, tuple(store.finished_shards(verify=False).values()))
+    if run is None:
+        raise RunError(f"{path}: not a run folder ({state}); huzhu list shows the runs there are")
+    return run
 
 
-def list_runs(results_dir: Path | str) -> RunList:
+def list_runs(results_dir: Folder | str) -> RunList:
     """Return the runs in a folder, oldest first.
 
     Parameters
     ----------
-    results_dir : path
+    results_dir : path or URL
         Folder of the run folders; whatever else is in it is passed over.
 
     Raises
     ------
     RunError
-        There is no such folder.
+        There is no such folder, or its storage does not answer.
     """
-    folder = Path(results_dir)
-    if not folder.is_dir():
-        raise RunError(f"{folder}: no such folder; huzhu run CONFIG makes the first run")
     runs, problems = [], []
-    for path in sorted(folder.iterdir()):
-        if (path / MANIFEST_NAME).is_file():
-            try:
-                runs.append(open_run(path))
-            except RunError as error:
-                problems.append(str(error))
+    try:
+        candidates = folders(place(results_dir))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RunError(
+            f"{results_dir}: no such folder; huzhu run CONFIG makes the first run"
+        ) from error
+    except StoreError as error:
+        raise RunError(str(error)) from error
+    for path in candidates:
+        try:
+            run = _opened(path)
+        except (StoreError, RunError) as error:
+            problems.append(str(error))
+        else:
+            runs += [run] if run else []
     return RunList(tuple(sorted(runs, key=lambda run: run.manifest.started)), tuple(problems))
+
+
+def _opened(folder: Folder) -> Run | None:
+    """Return the run of a folder, None where there is none."""
+    store = RunStore(folder)
+    manifest = store.read_manifest()
+    if manifest is None:
+        return None
+    shards: tuple[ShardRecord, ...] = ()
+    if not manifest.compacted:
+        shards = tuple(store.finished_shards(verify=False).values())
+        # In the meantime they may have been put together, and removed while they were read.
+        manifest = store.read_manifest() or manifest
+        shards = () if manifest.compacted else shards
+    there = sizes(folder, (*TABLES, SHARDS_FOLDER))
+    for entry in manifest.files:
+        if entry.path not in there:
+            remedy = "run the configuration again to make it"
+            raise RunError(f"{folder / entry.path}: missing; {remedy}")
+    return Run(folder, manifest, shards)
+
+
+def _scan(files: Sequence[Folder]) -> polars.LazyFrame:
+    """Return files as a Polars LazyFrame."""
+    import polars
+
+    _, filesystem = for_arrow(files[0])
+    if filesystem is None:
+        return polars.scan_parquet(list(map(str, files)), glob=False)
+    from pyarrow import dataset
+
+    sources = [for_arrow(file)[0] for file in files]
+    return polars.scan_pyarrow_dataset(
+        dataset.dataset(sources, filesystem=filesystem, format="parquet")
+    )
 
 
 def _is_parquet(entry: FileRecord) -> bool:
@@ -242,15 +298,19 @@ def _is_parquet(entry: FileRecord) -> bool:
     return entry.path.endswith(".parquet")
 
 
-def _read(path: Path, columns: list[str]) -> pa.Table:
+def _read(path: Folder, columns: list[str]) -> pa.Table:
     """Return some columns of one file."""
+    source, filesystem = for_arrow(path)
     try:
-        return pq.read_table(path, columns=columns, partitioning=None)
+        with answered(path):
+            return pq.read_table(source, columns=columns, partitioning=None, filesystem=filesystem)
+    except StoreError as error:
+        raise RunError(str(error)) from error
     except (OSError, pa.ArrowException) as error:
         _fail_on_damage(path, error)
 
 
-def _fail_on_damage(path: Path, error: Exception) -> NoReturn:
+def _fail_on_damage(path: Folder, error: Exception) -> NoReturn:
     """Raise the error for a file that does not read as Parquet."""
     reason = (str(error).splitlines() or [""])[0]
     raise RunError(

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-RESULTS_FORMAT: Final = 1
+RESULTS_FORMAT: Final = 2
 """Version of the run folder's layout: raised when an older reader could no longer read it."""
 
 LAPSE_CAUSES: Final = (
@@ -317,6 +317,9 @@ TABLES: Final = {
     )
 }
 """Every table by name, in the order a run writes them."""
+
+SHARDED_TABLES: Final = ("paths", "pools", "periods", "cells", "members")
+"""Tables whose rows are written by shards, and put together when all of them are there."""
 
 
 def arrow_schema(table: str) -> pa.Schema:

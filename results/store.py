@@ -1,11 +1,15 @@
-"""The run folder on disk: whole files or none, a record for each finished shard, the manifest.
+"""The run folder: whole files or none, a record for each finished shard, the manifest.
 
-A run folder holds `manifest.json`, `config.yaml`, one folder a table with its Parquet files, and
-`shards/`, where shard 3 is finished once `shards/shard-00003.json` stands there: the record is
-written last and holds the checksums of the shard's files, so a run that was killed is taken up
-again by reading the folder, without asking anyone.
+A run folder, on this machine or in object storage (`results.places`), holds `manifest.json`,
+`config.yaml`, one folder a table with its Parquet files, and `shards/`, where shard 3 is finished
+once `shards/shard-00003.json` stands there: the record is written last and holds the checksums of
+the shard's files, so a run that was killed is taken up again by reading the folder, without asking
+anyone.
 
-Every file is whole or not there (`results.atomic`), and nothing finished is ever removed.
+When all shards are there their files are put together, `periods/periods-00000.parquet` and so on.
+What counts is what the manifest names: until it names these files they count for nothing, and from
+then on the shards' own do. Every file is whole or not there, and nothing else that is finished is
+ever removed.
 """
 
 from __future__ import annotations
@@ -13,48 +17,54 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import re
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from results.atomic import (
-    StoreError,
-    Stream,
-    disk_full,
-    is_leftover,
+from results import compaction, lock
+from results.atomic import StoreError, is_leftover
+from results.manifest import Failure, FileRecord, Manifest, ShardRecord, Status
+from results.parquet import TableWriter, conformed, open_table, table_bytes
+from results.places import (
+    Folder,
+    buffers,
+    check_space,
+    is_there,
     make_folder,
-    open_whole,
+    place,
+    read_whole,
+    remove,
+    rename,
+    sizes,
+    small_files,
     write_whole,
 )
-from results.manifest import FileRecord, Manifest, ShardRecord, Status
-from results.schema import RESULTS_FORMAT, TABLES, arrow_schema
+from results.schema import RESULTS_FORMAT, SHARDED_TABLES, TABLES
 
 MANIFEST_NAME: Final = "manifest.json"
 SHARDS_FOLDER: Final = "shards"
 
-ROWS_OF_A_GROUP: Final = 2**17
-"""Rows of one group of a file that is written while its rows come: some 15 MB of memory."""
-
-_SHARD_RECORD = re.compile(r"^shard-(\d{5,})\.json$")
+_SHARD_RECORD = re.compile(rf"^{SHARDS_FOLDER}/shard-(\d{{5,}})\.json$")
+_SHARD_TABLE = re.compile(rf"^(?:{'|'.join(SHARDED_TABLES)})/shard-\d{{5,}}\.parquet$")
 
 
-def check_writable(results_dir: Path | str, needs_bytes: int = 0) -> None:
+def check_writable(results_dir: Folder | str, needs_bytes: int = 0) -> None:
     """Make the folder of all runs, and make sure that a file can be written in it.
 
     Parameters
     ----------
-    results_dir : path
+    results_dir : path or URL
         Folder that will hold the run folders.
     needs_bytes : int
-        Space that the run is expected to take, if known.
+        Space that the run is expected to take, if known; object storage has no end.
 
     Raises
     ------
@@ -62,14 +72,13 @@ def check_writable(results_dir: Path | str, needs_bytes: int = 0) -> None:
         The folder cannot be made or written, or has less space than needed; no folder that this
         call made is left behind.
     """
-    folder = Path(results_dir)
-    made = [parent for parent in (folder, *folder.parents) if not os.path.lexists(parent)]
+    folder = place(results_dir)
+    made = []
+    if isinstance(folder, Path):
+        made = [parent for parent in (folder, *folder.parents) if not os.path.lexists(parent)]
     try:
         make_folder(folder)
-        write_whole(folder / "probe", b"huzhu", keep=False)
-        free = shutil.disk_usage(folder).free
-        if free < needs_bytes:
-            raise StoreError(disk_full(folder, needs_bytes, free))
+        check_space(folder, needs_bytes)
     except StoreError:
         for parent in made:
             with contextlib.suppress(OSError):
@@ -77,12 +86,12 @@ def check_writable(results_dir: Path | str, needs_bytes: int = 0) -> None:
         raise
 
 
-def create_run(folder: Path | str) -> RunStore:
+def create_run(folder: Folder | str) -> RunStore:
     """Make the folder of a run, or take up the one that is there.
 
     Parameters
     ----------
-    folder : path
+    folder : path or URL
         The run folder.
 
     Raises
@@ -90,91 +99,36 @@ def create_run(folder: Path | str) -> RunStore:
     StoreError
         It cannot be made.
     """
-    path = Path(folder)
-    make_folder(path)
-    return RunStore(path)
+    store = RunStore(place(folder))
+    make_folder(store.folder)
+    return store
 
 
-class TableWriter:
-    """Writes one Parquet file of a table while its rows come, in groups of one size.
+def set_aside(folder: Folder | str) -> Folder:
+    """Move a run folder to `NAME.until-YYYYMMDDTHHMMSS` beside it; nothing is removed.
 
-    What it holds in memory is less than a group and what it was given last. The bytes of the file
-    depend on the rows and their order, not on the pieces in which they came. See
-    `RunStore.table_writer`, which opens and ends it.
+    Parameters
+    ----------
+    folder : path or URL
+        The run folder. One that holds nothing stays where it is.
+
+    Returns
+    -------
+    Path or UPath
+        Where it is now.
+
+    Raises
+    ------
+    StoreError
+        It cannot be moved.
     """
-
-    def __init__(self, table: str, stream: Stream) -> None:
-        self._table, self._stream = table, stream
-        self._rows = 0
-        self._waiting: list[pa.Table] = []
-        self._rows_waiting = 0
-        self._record: FileRecord | None = None
-        schema = arrow_schema(table)
-        self._parquet = pq.ParquetWriter(stream, schema, **_parquet_settings(schema))
-
-    @property
-    def record(self) -> FileRecord:
-        """What was written.
-
-        Raises
-        ------
-        ValueError
-            The file is not whole yet.
-        """
-        if self._record is None:
-            raise ValueError(f"the file of {self._table} is not whole yet")
-        return self._record
-
-    def write(self, data: pa.Table) -> None:
-        """Write rows.
-
-        Parameters
-        ----------
-        data : pyarrow.Table
-            Rows with the columns of the table in order; plain strings are taken for names.
-
-        Raises
-        ------
-        StoreError
-            The file cannot be written.
-        ValueError
-            The columns are not those of the table.
-        """
-        self._waiting.append(_conformed(self._table, data))
-        self._rows_waiting += data.num_rows
-        if self._rows_waiting < ROWS_OF_A_GROUP:
-            return
-        rows = pa.concat_tables(self._waiting)
-        whole = rows.num_rows - rows.num_rows % ROWS_OF_A_GROUP
-        for first in range(0, whole, ROWS_OF_A_GROUP):
-            self._write_group(rows.slice(first, ROWS_OF_A_GROUP))
-        self._waiting = [rows.slice(whole)]
-        self._rows_waiting -= whole
-
-    def finish(self, name: str) -> None:
-        """Write the rest; `name` is the path of the file within the run folder."""
-        if self._rows_waiting:
-            self._write_group(pa.concat_tables(self._waiting))
-        self._parquet.close()
-        stream = self._stream
-        self._record = FileRecord(name, self._rows, stream.bytes, stream.sha256)
-
-    def abandon(self) -> None:
-        """End without a file: Arrow may write the end of one, which goes nowhere."""
-        self._stream.abandon()
-        self._parquet.close()
-
-    def _write_group(self, rows: pa.Table) -> None:
-        """Write some rows as one group, the names in the order of their first appearance."""
-        columns = [
-            column.cast(column.type.value_type).combine_chunks().dictionary_encode()
-            if pa.types.is_dictionary(column.type)
-            else column.combine_chunks()
-            for column in rows.columns
-        ]
-        group = pa.Table.from_arrays(columns, schema=rows.schema)
-        self._parquet.write_table(group, row_group_size=ROWS_OF_A_GROUP)
-        self._rows += group.num_rows
+    old = place(folder)
+    if not set(sizes(old, (*TABLES, SHARDS_FOLDER))) - {lock.LOCK_NAME}:
+        return old
+    stem = f"{old.name}.until-{datetime.now():%Y%m%dT%H%M%S}"
+    names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+    free = next(name for name in names if not (old.parent / name).exists())
+    return rename(old, free, MANIFEST_NAME)
 
 
 @dataclass(frozen=True)
@@ -183,11 +137,11 @@ class RunStore:
 
     Attributes
     ----------
-    folder : Path
+    folder : Path or UPath
         The run folder.
     """
 
-    folder: Path
+    folder: Folder
 
     def write_table(self, table: str, data: pa.Table, shard: int | None = None) -> FileRecord:
         """Write one Parquet file of a table, in one row group.
@@ -210,7 +164,7 @@ class RunStore:
             The columns are not those of the table.
         """
         stem = table if shard is None else _shard_stem(shard)
-        content = _parquet_bytes(_conformed(table, data))
+        content = table_bytes(conformed(table, data))
         return self._write(f"{table}/{stem}.parquet", content, rows=data.num_rows)
 
     @contextlib.contextmanager
@@ -232,17 +186,8 @@ class RunStore:
         StoreError
             The file cannot be written.
         """
-        name = f"{table}/{_shard_stem(shard)}.parquet"
-        path = self.folder / name
-        make_folder(path.parent)
-        with open_whole(path) as stream:
-            writer = TableWriter(table, stream)
-            try:
-                yield writer
-                writer.finish(name)
-            except BaseException:
-                writer.abandon()
-                raise
+        with open_table(self.folder, table, _shard_stem(shard)) as writer:
+            yield writer
 
     def write_file(self, name: str, content: bytes | str) -> FileRecord:
         """Write a file that is no table (configuration, picture) in the run folder.
@@ -256,7 +201,11 @@ class RunStore:
         return self._write(name, raw, rows=0)
 
     def finish_shard(
-        self, shard: int, files: Iterable[FileRecord], **details: object
+        self,
+        shard: int,
+        files: Iterable[FileRecord],
+        failures: Iterable[Failure] = (),
+        **details: object,
     ) -> ShardRecord:
         """Record a shard as finished, once all its files are written.
 
@@ -266,6 +215,8 @@ class RunStore:
             Number of the shard.
         files : iterable of FileRecord
             What `write_table` returned for it.
+        failures : iterable of Failure
+            What of it could not be simulated, and is not in the files.
         **details
             Anything the run wants to know later, as JSON values (kernel_seconds, paths, …).
 
@@ -274,12 +225,12 @@ class RunStore:
         StoreError
             The record cannot be written; the shard then is not finished.
         """
-        record = ShardRecord(shard, tuple(files), details)
+        record = ShardRecord(shard, tuple(files), details, tuple(failures))
         self.write_file(_record_name(shard), _json_text(dataclasses.asdict(record)))
         return record
 
     def finished_shards(self, verify: bool = True) -> dict[int, ShardRecord]:
-        """Return the finished shards by number, in order.
+        """Return the finished shards by number, in order; those that something failed in as well.
 
         A shard is finished when its record is whole and every file named in it is there with the
         recorded size and, with `verify`, checksum. Whatever else lies in the folder is left alone.
@@ -288,13 +239,127 @@ class RunStore:
         ----------
         verify : bool
             Read the files and compare their checksums.
+
+        Raises
+        ------
+        StoreError
+            The storage does not answer, or refuses.
         """
-        records = (self._read_record(number, path) for number, path in self._record_files())
+        found = self._sizes()
         return {
             record.shard: record
-            for record in records
-            if record and all(self._is_whole(entry, verify) for entry in record.files)
+            for record in self._records(found)
+            if all(found.get(entry.path) == entry.bytes for entry in record.files)
+            and not (verify and self._damaged(record.files))
         }
+
+    def finished_shard(self, shard: int) -> ShardRecord | None:
+        """Return the record of a shard, None where it is not finished; its files are read.
+
+        Parameters
+        ----------
+        shard : int
+            Number of the shard.
+
+        Raises
+        ------
+        StoreError
+            The storage does not answer, or refuses.
+        """
+        try:
+            record = _shard_record(shard, read_whole(self.folder / _record_name(shard)))
+        except OSError:
+            return None
+        return None if record is None or self._damaged(record.files) else record
+
+    def failed_shards(self) -> dict[int, ShardRecord]:
+        """Return the finished shards that something failed in, by number, in order."""
+        finished = self.finished_shards(verify=False)
+        return {number: record for number, record in finished.items() if record.failures}
+
+    def is_whole(self, entry: FileRecord, verify: bool = True) -> bool:
+        """Whether a file is there with the recorded size and, with `verify`, checksum.
+
+        Raises
+        ------
+        StoreError
+            The storage does not answer, or refuses.
+        """
+        if verify:
+            return not self._damaged([entry])
+        return is_there(self.folder / entry.path, entry.bytes)
+
+    def compact(
+        self, tell: Callable[[int, int], None] = lambda _done, _total: None
+    ) -> tuple[FileRecord, ...]:
+        """Put the files of the finished shards together, table by table, in order of the shards.
+
+        The bytes depend on the rows and their order alone. The shards' own files stay: see
+        `remove_shards`.
+
+        Parameters
+        ----------
+        tell : callable
+            Told, after each file, how many files are done and how many there are.
+
+        Returns
+        -------
+        tuple of FileRecord
+            What was written, for the manifest; nothing for a table without rows.
+
+        Raises
+        ------
+        StoreError
+            A shard's file is not what was written, or a file cannot be written.
+        """
+        shards = self.finished_shards(verify=False).values()
+        every = [entry for record in shards for entry in record.files]
+        done = itertools.count(1)
+
+        def tell_one() -> None:
+            tell(next(done), len(every))
+
+        merged: list[FileRecord] = []
+        for table in SHARDED_TABLES:
+            files = [entry for entry in every if entry.table == table]
+            merged += compaction.merge(self.folder, table, files, tell_one)
+        return tuple(merged)
+
+    def remove_shards(self) -> None:
+        """Remove the files and records of the shards, which the manifest no longer counts.
+
+        Raises
+        ------
+        ValueError
+            The manifest does not name the files that their rows were put together into, and is not
+            that of a complete run: nothing is removed.
+        StoreError
+            A file cannot be removed.
+        """
+        manifest = self.read_manifest()
+        if manifest is None or manifest.status != "complete" or not manifest.compacted:
+            raise ValueError(f"{self.folder}: its shards are not put together in a complete run")
+        found = sorted(self._sizes())
+        remove(self.folder / name for name in found if _SHARD_TABLE.match(name))
+        remove(self.folder / name for name in found if _SHARD_RECORD.match(name))
+        if isinstance(self.folder, Path):
+            with contextlib.suppress(OSError):
+                (self.folder / SHARDS_FOLDER).rmdir()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder against other writers while the block runs; in object storage it is not.
+
+        Raises
+        ------
+        StoreError
+            Somebody holds it: the message says which process. One that dies holds nothing.
+        """
+        if isinstance(self.folder, Path):
+            with lock.held(self.folder):
+                yield
+        else:
+            yield
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write `manifest.json`, replacing the one before.
@@ -315,13 +380,13 @@ class RunStore:
             The file is there but is no manifest of this format.
         """
         path = self.folder / MANIFEST_NAME
-        if not path.exists():
-            return None
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_whole(path))
             written_as = content["format"]
             if written_as <= RESULTS_FORMAT:
                 return Manifest.from_json(content)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
                 f"{path}: not a readable manifest ({_first_line(error)}); "
@@ -341,7 +406,7 @@ class RunStore:
         files: Iterable[FileRecord],
         seconds: Mapping[str, float],
     ) -> Manifest:
-        """Write the manifest of a run that has ended, with its counts, files and times.
+        """Write the manifest of a run that has ended: its counts, files, failures and times.
 
         Parameters
         ----------
@@ -352,7 +417,7 @@ class RunStore:
         finished : str
             When, in ISO 8601.
         files : iterable of FileRecord
-            Files that belong to no shard.
+            Files that belong to no shard; what `compact` returned among them.
         seconds : mapping of str to float
             `wall_seconds`, `kernel_seconds`, `overhead_seconds`.
 
@@ -361,21 +426,25 @@ class RunStore:
         Manifest
             The manifest as written.
         """
-        loose = tuple(files)
-        shards = tuple(self.finished_shards(verify=False).values())
-        every = [*loose, *(entry for record in shards for entry in record.files)]
-        rows = {
-            table: sum(entry.rows for entry in every if entry.table == table) for table in TABLES
-        }
         closed = dataclasses.replace(
             manifest,
             status=status,
             finished=finished,
-            files=loose,
-            shard_files=shards,
+            files=tuple(files),
+            **cast("dict[str, Any]", dict(seconds)),
+        )
+        shards = tuple(self.finished_shards(verify=False).values())
+        counted = () if closed.compacted else shards
+        every = [*closed.files, *(entry for record in counted for entry in record.files)]
+        rows = {
+            table: sum(entry.rows for entry in every if entry.table == table) for table in TABLES
+        }
+        closed = dataclasses.replace(
+            closed,
+            shard_files=counted,
             rows=rows,
             paths=rows["paths"],
-            **cast("dict[str, Any]", dict(seconds)),
+            failures=tuple(failure for record in shards for failure in record.failures),
         )
         self.write_manifest(closed)
         return closed
@@ -383,15 +452,17 @@ class RunStore:
     def leftovers(self) -> list[Path]:
         """Return the temporary files of writers that are no longer alive, in order.
 
-        Known by the name `results.atomic` gives them, and by a writer that was on this machine.
+        Known by the name `results.atomic` gives them, and by a writer that was on this machine. In
+        object storage there are none.
         """
-        return sorted(path for path in self._every_file() if is_leftover(path.name))
+        if not isinstance(self.folder, Path):
+            return []
+        return sorted(self.folder / name for name in self._sizes() if is_leftover(Path(name).name))
 
     def remove_leftovers(self) -> list[Path]:
         """Remove the files of `leftovers`, and return them."""
         gone = self.leftovers()
-        for path in gone:
-            path.unlink(missing_ok=True)
+        remove(gone)
         return gone
 
     def _write(self, name: str, content: bytes | pa.Buffer, rows: int) -> FileRecord:
@@ -402,39 +473,39 @@ class RunStore:
         size = memoryview(content).nbytes
         return FileRecord(name, rows, size, hashlib.sha256(content).hexdigest())
 
-    def _record_files(self) -> list[tuple[int, Path]]:
-        """Return number and path of every shard record, in order of the numbers."""
-        folder = self.folder / SHARDS_FOLDER
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        matches = [match for match in map(_SHARD_RECORD.match, names) if match]
-        return sorted((int(match[1]), folder / match[0]) for match in matches)
+    def _sizes(self) -> dict[str, int]:
+        """Return the size of each file of the run by its path within the folder."""
+        return sizes(self.folder, (*TABLES, SHARDS_FOLDER))
 
-    def _read_record(self, number: int, path: Path) -> ShardRecord | None:
-        """Return a shard's record, or None where the file is not one."""
+    def _records(self, found: Mapping[str, int]) -> Iterator[ShardRecord]:
+        """Yield the shard records among the files found, in order; what is none is passed over."""
+        matches = filter(None, map(_SHARD_RECORD.match, found))
+        numbers = {match[0]: int(match[1]) for match in matches}
+        for name, content in small_files(self.folder, sorted(numbers, key=numbers.__getitem__)):
+            record = _shard_record(numbers[name], content)
+            if record:
+                yield record
+
+    def _damaged(self, files: Iterable[FileRecord]) -> bool:
+        """Whether a file is not there or not what was written; all of them are read."""
+        entries = tuple(files)
+        contents = buffers(self.folder, [(entry.path, entry.bytes) for entry in entries])
         try:
-            record = ShardRecord.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-        return record if record.shard == number else None
+            return any(
+                hashlib.sha256(content).hexdigest() != entry.sha256
+                for entry, content in zip(entries, contents, strict=True)
+            )
+        except (OSError, pa.ArrowException):
+            return True
 
-    def _is_whole(self, entry: FileRecord, verify: bool) -> bool:
-        """Whether a file is there with the recorded size and, with `verify`, checksum."""
-        path = self.folder / entry.path
-        try:
-            if path.stat().st_size != entry.bytes:
-                return False
-            if not verify:
-                return True
-            with path.open("rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest() == entry.sha256
-        except OSError:
-            return False
 
-    def _every_file(self) -> Iterator[Path]:
-        """Yield the files of the run folder and of its folders."""
-        for folder in (self.folder, *(self.folder / name for name in (*TABLES, SHARDS_FOLDER))):
-            if folder.is_dir():
-                yield from folder.iterdir()
+def _shard_record(number: int, content: bytes) -> ShardRecord | None:
+    """Return a shard's record, or None where the content is not one."""
+    try:
+        record = ShardRecord.from_json(json.loads(content))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return record if record.shard == number else None
 
 
 def _shard_stem(shard: int) -> str:
@@ -455,43 +526,3 @@ def _json_text(content: object) -> str:
 def _first_line(error: Exception) -> str:
     """Return what an error says, in one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _conformed(table: str, data: pa.Table) -> pa.Table:
-    """Return `data` in the schema of its table; ValueError where the columns differ."""
-    if table not in TABLES:
-        raise ValueError(f"no table {table!r}; known: {', '.join(TABLES)}")
-    schema = data.schema if table == "points" else arrow_schema(table)
-    if data.column_names != schema.names:
-        odd = sorted(set(data.column_names) ^ set(schema.names)) or "their order"
-        raise ValueError(f"columns of {table} differ from its schema: {odd}")
-    for column in schema:
-        if not column.nullable and data.column(column.name).null_count:
-            raise ValueError(f"{table}.{column.name} has missing values and may not")
-    columns = [data.column(column.name).cast(column.type) for column in schema]
-    return pa.Table.from_arrays(columns, schema=schema).combine_chunks().unify_dictionaries()
-
-
-def _parquet_settings(schema: pa.Schema) -> dict[str, Any]:
-    """Return how the columns of a table are stored.
-
-    Floats are split by byte and counts stored as differences before zstd sees them; the keys and
-    names, which repeat, as dictionaries.
-    """
-    kinds = {column.name: column.type for column in schema}
-    encodings = {name: "BYTE_STREAM_SPLIT" for name, kind in kinds.items() if kind == pa.float64()}
-    encodings |= {name: "DELTA_BINARY_PACKED" for name, kind in kinds.items() if kind == pa.int64()}
-    return {
-        "compression": "zstd",
-        "compression_level": 3,
-        "use_dictionary": [name for name in kinds if name not in encodings],
-        "column_encoding": encodings,
-    }
-
-
-def _parquet_bytes(data: pa.Table) -> pa.Buffer:
-    """Return a table as one Parquet file of one row group."""
-    sink = pa.BufferOutputStream()
-    settings = _parquet_settings(data.schema)
-    pq.write_table(data, sink, row_group_size=max(data.num_rows, 1), **settings)
-    return sink.getvalue()

@@ -34,8 +34,10 @@ ROWS_AT_ONCE: Final = 500_000
 _LEVELS: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
 
-def summarise(store: RunStore, plans: Sequence[str]) -> list[FileRecord]:
-    """Write the `summary` table of a run from its finished shards.
+def summarise(
+    store: RunStore, plans: Sequence[str], files: Sequence[FileRecord] = ()
+) -> list[FileRecord]:
+    """Write the `summary` table of a run from its finished paths.
 
     Parameters
     ----------
@@ -43,6 +45,8 @@ def summarise(store: RunStore, plans: Sequence[str]) -> list[FileRecord]:
         The run.
     plans : sequence of str
         Plans in the order their rows shall have.
+    files : sequence of FileRecord
+        What `RunStore.compact` returned; the finished shards' own files are read without it.
 
     Returns
     -------
@@ -54,7 +58,7 @@ def summarise(store: RunStore, plans: Sequence[str]) -> list[FileRecord]:
     StoreError
         A file cannot be written.
     """
-    parts = enumerate(_summaries(store, plans))
+    parts = enumerate(_summaries(store, plans, files))
     return [store.write_table("summary", part, number) for number, part in parts]
 
 
@@ -66,30 +70,41 @@ class _Part:
     periods: tuple[int, int]
 
 
-def _summaries(store: RunStore, plans: Sequence[str]) -> Iterator[pa.Table]:
+def _summaries(
+    store: RunStore, plans: Sequence[str], files: Sequence[FileRecord]
+) -> Iterator[pa.Table]:
     """Yield the summary part by part; one empty part where there are no paths."""
     with connect(threads=1) as connection:
-        _add_tables(connection, store, plans)
+        _add_tables(connection, store, files or _shard_files(store))
+        _add_plans(connection, plans)
         for part in _parts(connection, len(plans)):
             _lay_out(connection, part)
             yield connection.sql(_summary_sql()).to_arrow_table()
 
 
-def _add_tables(
-    connection: duckdb.DuckDBPyConnection, store: RunStore, plans: Sequence[str]
-) -> None:
-    """Make `paths`, `periods`, the ranked `plans` and the `horizon` known to the connection."""
+def _shard_files(store: RunStore) -> list[FileRecord]:
+    """Return the files of the finished shards, in order."""
     shards = store.finished_shards(verify=False).values()
-    files = [entry for shard in shards for entry in shard.files]
+    return [entry for shard in shards for entry in shard.files]
+
+
+def _add_tables(
+    connection: duckdb.DuckDBPyConnection, store: RunStore, files: Sequence[FileRecord]
+) -> None:
+    """Make `paths`, `periods` and the `horizon` known to the connection."""
     for table in ("paths", "periods"):
         places = [store.folder / entry.path for entry in files if entry.table == table]
         add_view(connection, table, places, arrow_schema(table))
-    connection.execute("create table plans (plan varchar, rank integer)")
-    connection.executemany("insert into plans values (?, ?)", [[p, i] for i, p in enumerate(plans)])
     connection.execute(
         "create table horizon as select period::integer as period from "
         "range((select coalesce(max(periods_run), 0) from paths)) as every(period)"
     )
+
+
+def _add_plans(connection: duckdb.DuckDBPyConnection, plans: Sequence[str]) -> None:
+    """Make the ranked `plans` known to the connection."""
+    connection.execute("create table plans (plan varchar, rank integer)")
+    connection.executemany("insert into plans values (?, ?)", [[p, i] for i, p in enumerate(plans)])
 
 
 def _parts(connection: duckdb.DuckDBPyConnection, plans: int) -> Iterator[_Part]:

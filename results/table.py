@@ -112,9 +112,8 @@ def show_runs(listing: RunList, width: int = 120) -> str:
     for run in listing.runs:
         manifest = run.manifest
         started = manifest.started[:16].replace("T", " ")
-        paths = sum(entry.rows for s in run.shards for entry in s.files if entry.table == "paths")
         wall = f"{manifest.wall_seconds:.0f}" if manifest.finished else "–"
-        numbers = (str(manifest.points), str(paths), wall)
+        numbers = (str(manifest.points), str(run.rows("paths")), wall)
         cells = (run.folder.name, manifest.status, started, *numbers, manifest.scenario_title)
         table.add_row(*cells)
     console.print(table if listing.runs else "no runs yet; huzhu run CONFIG makes the first")
@@ -368,7 +367,7 @@ def _heading(run: Run) -> str:
         f"wall {manifest.wall_seconds:.1f} s, kernels {manifest.kernel_seconds:.1f} s, "
         f"overhead {manifest.overhead_seconds:.1f} s"
     )
-    progress = f"{len(run.shards)} of {manifest.shards} shards finished"
+    progress = f"{len(run.shards)} of {manifest.shards or '?'} shards finished"
     state = seconds if manifest.finished else progress
     return f"{manifest.scenario_title} [{run.folder.name}]\n{manifest.status}: {size}; {state}"
 
@@ -387,7 +386,7 @@ def _closing_lines(run: Run, points: int) -> list[str]:
             0, f"The first {POINTS_SHOWN} of {points} points; query the run for the others."
         )
     if run.manifest.failures:
-        failed = _count(len(run.manifest.failures), "point")
+        failed = _count(len({failure.point for failure in run.manifest.failures}), "point")
         lines.append(f"{failed} failed; manifest.json says which and why.")
     return lines
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from results.manifest import Manifest
+from results.manifest import Failure, FileRecord, Manifest
+from results.places import Folder
 from results.run import Run, open_run
 from results.schema import arrow_schema, points_table
 from results.store import RunStore, create_run
@@ -59,13 +59,13 @@ def made_rows(
     names = ("point", "path", "period", "plan")
     period_keys = dict(zip(names, zip(*history, strict=True), strict=True))
     return Made(
-        _filled("paths", path_keys, len(pairs), rng),
-        _filled("periods", period_keys, len(history), rng),
+        filled("paths", path_keys, len(pairs), rng),
+        filled("periods", period_keys, len(history), rng),
         plans,
     )
 
 
-def _filled(table: str, given: dict[str, Any], rows: int, rng: np.random.Generator) -> pa.Table:
+def filled(table: str, given: dict[str, Any], rows: int, rng: np.random.Generator) -> pa.Table:
     """Return a table with the given columns, and random numbers in the others."""
     schema = arrow_schema(table)
     arrays = []
@@ -87,7 +87,7 @@ def made_members(rows: int, seed: int = 0) -> pa.Table:
             names = [f"{column.name}{i}" for i in range(4)] + [None] * column.nullable
             given[column.name] = [names[i] for i in rng.integers(0, len(names), rows)]
     given["left"] = pa.array(rng.integers(0, 70, rows), mask=rng.random(rows) < 0.5)
-    return _filled("members", given, rows, rng)
+    return filled("members", given, rows, rng)
 
 
 def write_shards(store: RunStore, made: Made, shards: int = 2, shuffle: int | None = None) -> None:
@@ -108,6 +108,38 @@ def write_shards(store: RunStore, made: Made, shards: int = 2, shuffle: int | No
             store.write_table("periods", made.periods.filter(mask), int(number)),
         ]
         store.finish_shard(int(number), files, kernel_seconds=0.5)
+
+
+def a_failure(point: int, shard: int = 0) -> Failure:
+    """Return what is recorded of a point that failed."""
+    return Failure(
+        shard=shard,
+        point=point,
+        path=3,
+        seed=7,
+        parameters={FEE: 0.08 * point},
+        error="ZeroDivisionError: division by zero",
+        traceback="Traceback (most recent call last): …",
+    )
+
+
+def compacted(store: RunStore, manifest: Manifest) -> Run:
+    """Put the shards of a run together, end it, remove them and open it."""
+    files = (*store.compact(), *summarise(store, manifest.plans))
+    close(store, manifest, (*manifest.files, *files))
+    store.remove_shards()
+    return open_run(store.folder)
+
+
+def close(store: RunStore, manifest: Manifest, files: Sequence[FileRecord]) -> Manifest:
+    """Write the manifest of a run that is complete."""
+    return store.close_run(
+        manifest,
+        status="complete",
+        finished="2026-01-02T03:04:09+00:00",
+        files=files,
+        seconds={"wall_seconds": 3.5, "kernel_seconds": 2.5, "overhead_seconds": 1.0},
+    )
 
 
 def a_manifest(**changes: Any) -> Manifest:
@@ -132,7 +164,7 @@ def a_manifest(**changes: Any) -> Manifest:
 
 
 def a_run(
-    folder: Path,
+    folder: Folder,
     made: Made | None = None,
     swept: Sequence[dict[str, object]] | None = None,
     **changes: Any,
@@ -149,12 +181,5 @@ def a_run(
     store.write_manifest(dataclasses.replace(manifest, files=(first,)))
     write_shards(store, rows)
     files = [first, *summarise(store, rows.plans)]
-    seconds = {"wall_seconds": 3.5, "kernel_seconds": 2.5, "overhead_seconds": 1.0}
-    store.close_run(
-        manifest,
-        status="complete",
-        finished="2026-01-02T03:04:09+00:00",
-        files=files,
-        seconds=seconds,
-    )
+    close(store, manifest, files)
     return open_run(folder)

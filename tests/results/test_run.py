@@ -132,7 +132,7 @@ def test_runs_are_listed_by_their_start_and_strangers_passed_over(tmp_path: Path
 
 
 def test_a_run_that_does_not_open_is_listed_with_its_reason(tmp_path: Path, run: Run) -> None:
-    shutil.copytree(run.folder, tmp_path / "worse")
+    shutil.copytree(str(run.folder), tmp_path / "worse")
     (tmp_path / "worse" / MANIFEST_NAME).write_text("{}")
     listing = list_runs(tmp_path)
     assert [entry.folder.name for entry in listing.runs] == ["run"]

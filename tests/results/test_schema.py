@@ -9,6 +9,7 @@ from results.schema import (
     LAPSE_CAUSES,
     POOL_CLOSED,
     QUANTITIES,
+    RESULTS_FORMAT,
     TABLES,
     arrow_schema,
     points_schema,
@@ -64,7 +65,7 @@ def test_schema_carries_units_and_meanings_as_metadata() -> None:
     schema = arrow_schema("periods")
     assert schema.field("share").metadata[b"unit"] == b"yuan per payer"
     assert schema.metadata[b"table"] == b"periods"
-    assert schema.metadata[b"results_format"] == b"1"
+    assert schema.metadata[b"results_format"] == str(RESULTS_FORMAT).encode()
 
 
 @pytest.mark.parametrize("table", ["points", "peroids"])

@@ -16,12 +16,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results import store as store_module
+from results import parquet
 from results.atomic import StoreError, is_leftover, is_temporary, open_whole, write_whole
 from results.manifest import FileRecord, Manifest
+from results.places import Folder
 from results.schema import RESULTS_FORMAT, arrow_schema, points_table
 from results.store import MANIFEST_NAME, RunStore, check_writable, create_run
-from tests.results.synthetic import a_manifest, a_run, made_members, made_rows, write_shards
+from tests.results.synthetic import (
+    a_failure,
+    a_manifest,
+    a_run,
+    made_members,
+    made_rows,
+    write_shards,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +39,7 @@ def store(tmp_path: Path) -> RunStore:
     return create_run(tmp_path / "run")
 
 
-def names(folder: Path) -> set[str]:
+def names(folder: Folder) -> set[str]:
     """Names of the files under a folder."""
     return {path.name for path in folder.rglob("*") if path.is_file()}
 
@@ -126,7 +134,7 @@ def write_in_pieces(store: RunStore, rows: pa.Table, pieces: int) -> FileRecord:
 @pytest.fixture
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> int:
     """Make row groups of a hundred rows."""
-    monkeypatch.setattr(store_module, "ROWS_OF_A_GROUP", 100)
+    monkeypatch.setattr(parquet, "ROWS_OF_A_GROUP", 100)
     return 100
 
 
@@ -266,7 +274,7 @@ def test_a_changed_byte_makes_a_shard_unfinished(store: RunStore) -> None:
     path = store.folder / "periods" / "shard-00001.parquet"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    path.write_bytes(bytes(content))
     assert list(store.finished_shards()) == [0]
     assert list(store.finished_shards(verify=False)) == [0, 1]
 
@@ -378,11 +386,12 @@ def test_a_writer_killed_at_any_moment_leaves_no_half_file(tmp_path: Path) -> No
 
 STREAMING_WRITER = """
     import sys, time
-    from results import store as store_module
+    from results import parquet
+    from results.store import create_run
     from tests.results.synthetic import made_members
 
-    store_module.ROWS_OF_A_GROUP = 100
-    with store_module.create_run(sys.argv[1]).table_writer("members", 0) as writer:
+    parquet.ROWS_OF_A_GROUP = 100
+    with create_run(sys.argv[1]).table_writer("members", 0) as writer:
         writer.write(made_members(950))
         print("half way", flush=True)
         time.sleep(600)
@@ -446,15 +455,16 @@ def test_a_disk_that_fills_is_told_with_needs_free_and_remedy(tmp_path: Path) ->
 
 FILLING_IN_PIECES = """
     import resource, signal, sys
-    from results import store as store_module
+    from results import parquet
+    from results.store import create_run
     from results.atomic import StoreError
     from tests.results.synthetic import made_members
 
-    store_module.ROWS_OF_A_GROUP = 100
+    parquet.ROWS_OF_A_GROUP = 100
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
     try:
-        with store_module.create_run(sys.argv[1]).table_writer("members", 0) as writer:
+        with create_run(sys.argv[1]).table_writer("members", 0) as writer:
             for seed in range(100):
                 writer.write(made_members(100, seed))
                 written = seed
@@ -551,7 +561,7 @@ def test_a_folder_that_is_writable_is_made_and_left_empty(tmp_path: Path) -> Non
 
 def test_a_manifest_comes_back_as_it_was_written(store: RunStore) -> None:
     assert store.read_manifest() is None
-    manifest = a_manifest(failures=({"point": 1, "error": "ZeroDivisionError"},))
+    manifest = a_manifest(failures=(a_failure(1),), shard_pairs=8)
     store.write_manifest(manifest)
     assert store.read_manifest() == manifest
 
@@ -572,7 +582,7 @@ def test_closing_a_run_counts_its_rows_and_lists_its_files(tmp_path: Path) -> No
 
 def test_a_newer_manifest_is_not_guessed_at(store: RunStore) -> None:
     (store.folder / MANIFEST_NAME).write_text(json.dumps({"format": RESULTS_FORMAT + 1}))
-    with pytest.raises(StoreError, match=r"written in results format 2, .* install a newer huzhu"):
+    with pytest.raises(StoreError, match=r"written in results format 3, .* install a newer huzhu"):
         store.read_manifest()
 
 
@@ -602,8 +612,9 @@ def test_a_worker_imports_nothing_heavier_than_arrow() -> None:
     code = """
         import sys
         import results.schema, results.store, results.run, results.query, results.table
-        import results.summary, results.picture
-        heavy = {"duckdb", "polars", "pandas", "altair", "vl_convert", "rich", "numba", "dask"}
+        import results.summary, results.picture, results.places, results.precision
+        heavy = {"duckdb", "polars", "pandas", "scipy", "s3fs", "aiohttp", "altair", "vl_convert"}
+        heavy |= {"rich", "numba", "dask"}
         print(sorted(heavy & set(sys.modules)))
     """
     printed, _ = in_a_process(code).communicate()

@@ -12,7 +12,15 @@ import pytest
 from results.run import Run, RunList, list_runs, open_run
 from results.store import MANIFEST_NAME, create_run
 from results.table import POINTS_SHOWN, short_names, show_run, show_runs, value_text
-from tests.results.synthetic import FEE, SPEED, a_manifest, a_run, made_rows, write_shards
+from tests.results.synthetic import (
+    FEE,
+    SPEED,
+    a_failure,
+    a_manifest,
+    a_run,
+    made_rows,
+    write_shards,
+)
 
 
 def row_of(text: str, point: int) -> list[str]:
@@ -107,7 +115,7 @@ def test_a_run_going_on_says_how_far_it_is(tmp_path: Path) -> None:
 
 
 def test_failed_points_are_counted(run: Run) -> None:
-    failed = dataclasses.replace(run.manifest, failures=({"point": 1},))
+    failed = dataclasses.replace(run.manifest, failures=(a_failure(1), a_failure(1, shard=1)))
     text = show_run(dataclasses.replace(run, manifest=failed))
     assert "1 point failed; manifest.json says which and why." in text
 
