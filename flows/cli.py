@@ -3,14 +3,15 @@
 Imports of weight stand inside the commands, so that `huzhu --help` answers at once and a worker,
 which imports this module as the program's main one, does not pay for them.
 
-Exit status: 0 done; 1 internal failure; 2 bad input; 130 stopped by Ctrl-C; 143 by SIGTERM.
+Exit status: 0 done; 1 internal failure; 2 bad input; 3 done but for some points, which failed;
+130 stopped by Ctrl-C; 143 by SIGTERM.
 """
 
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from configs.cluster import Cluster
     from flows.plan import Plan
+    from results.places import Folder
     from results.query import Format
     from results.run import Run
 
@@ -27,8 +30,10 @@ RESULTS_DIR: Final = "results/runs"
 FORMATS: Final = ("table", "csv", "json", "parquet")
 CHARGE_FORMATS: Final = ("table", "csv", "json")
 BAD_INPUT: Final = 2
+POINTS_FAILED: Final = 3
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
+FAILURES_SHOWN: Final = 5
 EXAMPLE: Final = "select point, avg(members_end) as members_end from paths group by point"
 
 results_option = click.option(
@@ -46,6 +51,25 @@ def huzhu() -> None:
     """Simulate mutual-aid pools: claims, shares, membership and closure."""
 
 
+cluster_options = (
+    click.option("--workers", type=click.IntRange(1), help="Processes here; one a core without."),
+    click.option("--memory", metavar="SIZE", help="What each of them may use, as 4GB."),
+    click.option(
+        "--cluster",
+        "where",
+        metavar="ADDRESS|FILE",
+        help="A Dask scheduler's address, or a YAML file that describes a cluster.",
+    ),
+)
+
+
+def on_a_cluster(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say where it computes."""
+    for option in reversed(cluster_options):
+        command = option(command)
+    return command
+
+
 @huzhu.command()
 @click.argument("config")
 @results_option
@@ -57,9 +81,19 @@ def huzhu() -> None:
     multiple=True,
     help="In place of a value of the file, by its dotted path; may be repeated.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Processes; one a core without it.")
+@on_a_cluster
+@click.option("--dry-run", is_flag=True, help="Only say what it would take.")
+@click.option("--fresh", is_flag=True, help="Start over; what is there is moved aside.")
 def run(
-    config: str, results_dir: str, seed: int | None, overrides: tuple[str, ...], workers: int | None
+    config: str,
+    results_dir: str,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    workers: int | None,
+    memory: str | None,
+    where: str | None,
+    dry_run: bool,
+    fresh: bool,
 ) -> None:
     """Run the sweep of CONFIG; the last line printed is the run's folder.
 
@@ -67,46 +101,130 @@ def run(
     What is there already is not computed again: a run that was stopped goes on.
     """
     from configs.catalogue import locate
-    from configs.sweep import engines
     from flows import plan, screen
-    from results.run import open_run
-    from results.store import check_writable
 
     config = str(locate(config))
     planned = plan.plan(config, results_dir, seed, overrides)
-    if planned.is_complete():
+    settings = _cluster(where, workers, memory) or planned.config.cluster
+    if dry_run:
+        _foretell(planned, settings)
+        return
+    if planned.is_complete() and not fresh:
+        planned.tidy()
         screen.say("The run is there; nothing is left to compute.")
         _tell(planned.folder)
         return
-    missing = planned.missing()
-    check_writable(results_dir, planned.bytes_of(missing))
-    screen.say(_intention(planned, len(missing)))
+    _carry_on(planned, (config, results_dir, seed, overrides), settings, fresh=fresh)
+
+
+@huzhu.command()
+@click.argument("run")
+@results_option
+@on_a_cluster
+def retry(
+    run: str, results_dir: str, workers: int | None, memory: str | None, where: str | None
+) -> None:
+    """Run again what failed of RUN: the shards that something failed in, and no others.
+
+    RUN is a run folder, or the beginning of its name in the results folder.
+    """
+    from flows import plan, screen
+
+    folder = str(_opened(run, results_dir).folder)
+    planned = plan.plan(folder)
+    if planned.is_complete():
+        screen.say("Nothing of it has failed.")
+        _tell(planned.folder)
+        return
+    settings = _cluster(where, workers, memory) or planned.config.cluster
+    _carry_on(planned, (folder, results_dir, None, ()), settings, again=True)
+
+
+def _cluster(where: str | None, workers: int | None, memory: str | None) -> "Cluster | None":
+    """Return the cluster that options describe; none where they say nothing."""
+    from configs.cluster import cluster_of
+
+    if where is not None:
+        if workers is not None or memory is not None:
+            raise click.UsageError("--workers and --memory are of this machine, not of --cluster")
+        return cluster_of(where)
+    if workers is None and memory is None:
+        return None
+    from configs.cluster import local_of
+
+    return local_of(workers, memory)
+
+
+def _foretell(planned: "Plan", settings: "Cluster | None") -> None:
+    """Print what a run is going to take."""
+    from flows import forecast, screen
+
+    screen.say("Simulating a few paths to measure them; compiling first, if need be.")
+    for name, what in forecast.told(forecast.forecast(planned, settings)):
+        click.echo(f"{name:9}{what}")
+
+
+def _carry_on(
+    planned: "Plan",
+    given: tuple[str, str, int | None, Sequence[str]],
+    settings: "Cluster | None",
+    fresh: bool = False,
+    again: bool = False,
+) -> None:
+    """Run what is missing, and print what came of it."""
+    from configs.sweep import engines
+    from flows import screen
+    from results.run import open_run
+    from results.store import check_writable
+
+    check_writable(planned.folder.parent, planned.disk_bytes if planned.cut() is None else 0)
+    screen.say(_intention(planned))
     from flows.launch import launch
 
     with screen.progress() as show:
         done = launch(
-            config,
-            results_dir,
-            seed,
-            overrides,
-            workers,
+            *given,
+            settings,
             show=show,
             started=STARTED,
             engines=engines(planned.config),
+            fresh=fresh,
+            again=again,
         )
-    kernels = open_run(done.folder).manifest.kernel_seconds
-    _tell(done.folder, screen.account(time.time() - STARTED, kernels, done.workers))
+    opened = open_run(planned.folder)
+    account = screen.account(time.time() - STARTED, opened.manifest.kernel_seconds, done.workers)
+    _tell(planned.folder, account)
+    if opened.manifest.failures:
+        _tell_failures(opened)
 
 
-def _intention(planned: "Plan", missing: int) -> str:
+def _tell_failures(run: "Run") -> NoReturn:
+    """Say what failed, and exit with the status that says so."""
+    failures = run.manifest.failures
+    for failure in failures[:FAILURES_SHOWN]:
+        click.echo(f"failed: {failure.told()}", err=True)
+    points = len({failure.point for failure in failures})
+    click.echo(
+        f"huzhu: {points} of {run.manifest.points} points failed; {run.folder}/manifest.json has "
+        f"all of it; `huzhu retry {run.folder}` runs them again",
+        err=True,
+    )
+    raise SystemExit(POINTS_FAILED)
+
+
+def _intention(planned: "Plan") -> str:
     """Return what a run is going to compute, in a line."""
-    size = f"{planned.paths} paths in {len(planned.shards)} shards"
-    if planned.store.read_manifest() is None:
+    size = f"{planned.points} points, {planned.paths} paths"
+    cut = planned.cut()
+    if cut is None:
         return f"{planned.folder}: {size}"
-    return f"{planned.folder} is there ({size}); {missing} of its shards are still to compute"
+    finished = planned.store.finished_shards(verify=False)
+    failed = sum(bool(record.failures) for record in finished.values())
+    told = f"{len(finished) - failed} of its {len(cut.shards)} shards are finished"
+    return f"{planned.folder} is there ({size}); {told}" + (f", {failed} failed" if failed else "")
 
 
-def _tell(folder: Path, *lines: str) -> None:
+def _tell(folder: "Folder", *lines: str) -> None:
     """Print what came out of a run, and its folder last."""
     from results.picture import PICTURE_NAME
     from results.run import open_run
@@ -271,16 +389,25 @@ def version() -> None:
 
 
 def _opened(run: str, results_dir: str) -> "Run":
-    """Open a run by its folder, or by the beginning of its folder's name."""
+    """Open a run by its folder, or by the beginning of its folder's name.
+
+    A run that was moved aside is meant only where nothing else is.
+    """
+    from results.places import folders, place
     from results.run import RunError, open_run
 
-    named = sorted(path for path in Path(results_dir).glob("*") if path.name.startswith(run))
-    if Path(run).is_dir() or not named:
-        return open_run(run)
-    if len(named) > 1:
-        names = ", ".join(path.name for path in named)
+    folder = place(run)
+    if folder.is_dir():
+        return open_run(folder)
+    try:
+        named = [path for path in folders(place(results_dir)) if path.name.startswith(run)]
+    except FileNotFoundError:
+        named = []
+    current = [path for path in named if ".until-" not in path.name] or named
+    if len(current) > 1:
+        names = ", ".join(path.name for path in current)
         raise RunError(f"{run}: the beginning of more than one run ({names}); give more of it")
-    return open_run(named[0])
+    return open_run(current[0] if current else run)
 
 
 def _width() -> int:
@@ -298,10 +425,12 @@ def _status_of(error: Exception) -> int:
     import traceback
 
     from configs.load import ConfigError
+    from flows.cluster import ClusterError
+    from flows.layout import CutError
     from results.atomic import StoreError
     from results.run import RunError
 
-    if isinstance(error, ConfigError | RunError | StoreError):
+    if isinstance(error, ClusterError | ConfigError | CutError | RunError | StoreError):
         click.echo(f"huzhu: {error}", err=True)
         return BAD_INPUT
     click.echo("".join(traceback.format_exception(error)), err=True)

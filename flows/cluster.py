@@ -1,15 +1,93 @@
-"""A Dask cluster on this machine: one process a core, reachable from this machine alone."""
+"""A Dask cluster from its description: processes of this machine, or the user's own.
 
-import importlib.util
+What we start we end; of a scheduler that was there we close our connection only. Workers that we
+start are processes of one thread each: a crash in a kernel takes one worker, not the run.
+"""
+
+import contextlib
+import importlib
 import logging
-from collections.abc import Iterator
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
+from configs.cluster import Cluster, Gateway, JobQueue, Kubernetes, Local, Scheduler, Tls
 from flows import environment, signals
+from flows.code import Code, differences
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Security
+
+SECONDS_TO_NOTICE: Final = 15
+"""After so long without an answer a connection counts as lost."""
+
+QUEUES: Final = {
+    "slurm": "SLURMCluster",
+    "pbs": "PBSCluster",
+    "lsf": "LSFCluster",
+    "sge": "SGECluster",
+    "htcondor": "HTCondorCluster",
+    "oar": "OARCluster",
+    "moab": "MoabCluster",
+    "local": "local.LocalCluster",
+}
+"""Class of dask-jobqueue for each batch system."""
+
+
+class ClusterError(Exception):
+    """A cluster cannot be used; the message says why in a line or a few, and what would help."""
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A cluster at work.
+
+    Attributes
+    ----------
+    client : distributed.Client
+        Our connection to it.
+    name : str
+        What it is, for messages.
+    ours : bool
+        Whether we started it, and end it.
+    """
+
+    client: "Client"
+    name: str
+    ours: bool
+
+    @property
+    def workers(self) -> int:
+        """Processes, at present."""
+        return len(self._workers())
+
+    @property
+    def threads(self) -> int:
+        """How many shards run at once, at present."""
+        return sum(worker["nthreads"] for worker in self._workers().values())
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What a shard may use on the smallest worker; None where no worker has a limit."""
+        limits = [
+            worker["memory_limit"] // worker["nthreads"]
+            for worker in self._workers().values()
+            if worker["memory_limit"]
+        ]
+        return min(limits, default=None)
+
+    def describe(self) -> str:
+        """Return what it is, in a line."""
+        size = "1 worker" if self.threads == 1 else f"{self.threads} workers"
+        memory = self.memory_bytes
+        each = f" of {memory / 1e9:.1f} GB" if memory else ""
+        return f"{self.name}: {size}{each}"
+
+    def _workers(self) -> Mapping[str, Any]:
+        return _workers_of(self.client)
 
 
 def usable_cores() -> int:
@@ -19,49 +97,278 @@ def usable_cores() -> int:
     return int(CPU_COUNT)
 
 
-@contextmanager
-def local(workers: int | None = None) -> "Iterator[Client]":
-    """Run a cluster of worker processes, and end them all at the end.
+def local_size(settings: Local) -> tuple[int, int]:
+    """Return how many processes of this machine there will be, and the memory of each in bytes."""
+    from distributed.system import MEMORY_LIMIT
 
-    Each worker is a process with one thread: a crash in a kernel takes one worker, not the run.
-    Every port is on loopback.
+    workers = settings.workers or usable_cores()
+    return workers, settings.memory_bytes or int(MEMORY_LIMIT) // max(workers, usable_cores())
+
+
+@contextmanager
+def connected(settings: Cluster) -> Iterator[Connected]:
+    """Connect to a cluster, started first unless it is there, and leave it as it was found.
 
     Parameters
     ----------
-    workers : int, optional
-        How many, ≥ 1; without it one a usable core.
+    settings : Cluster
+        Which one.
+
+    Raises
+    ------
+    ClusterError
+        There is no way to it, or what it needs is not installed.
     """
+    with _quiet(), _configured(settings), contextlib.ExitStack() as stack:
+        if isinstance(settings, Scheduler):
+            client = stack.enter_context(_client_of(settings))
+            yield Connected(client, settings.address, ours=False)
+            return
+        if isinstance(settings, Local):
+            client, name = stack.enter_context(_local(settings)), "this machine"
+        else:
+            client, name = stack.enter_context(_started(settings)), f"a {settings.kind} cluster"
+        yield Connected(client, name, ours=True)
+
+
+@contextmanager
+def _configured(settings: Cluster) -> Iterator[None]:
+    """Have Dask notice lost connections soon, and give workers of ours their environment."""
     import dask
-    from distributed import Client, LocalCluster
 
     spawned_with = dask.config.get("distributed.nanny.pre-spawn-environ", {})
-    settings = {"distributed.nanny.pre-spawn-environ": spawned_with | environment.for_workers()}
-    with _quiet(), dask.config.set(settings), signals.later():
+    changes: dict[str, Any] = {
+        "distributed.nanny.pre-spawn-environ": spawned_with | environment.for_workers(),
+        "distributed.comm.timeouts.connect": f"{SECONDS_TO_NOTICE} s",
+        "distributed.comm.timeouts.tcp": f"{SECONDS_TO_NOTICE} s",
+    }
+    if isinstance(settings, Local):
+        # a shard that kills its worker is tried again by ourselves, alone
+        changes["distributed.scheduler.allowed-failures"] = 2
+        # Workers hold no data of Dask's to put on disk, and one that is only made to pause would
+        # wait for ever: it is within its limit, or ended and begun anew.
+        changes |= {f"distributed.worker.memory.{at}": False for at in ("target", "spill", "pause")}
+    with dask.config.set(changes):
+        yield
+
+
+@contextmanager
+def _local(settings: Local) -> "Iterator[Client]":
+    """Run worker processes of this machine, every port on loopback."""
+    from distributed import Client, LocalCluster
+
+    workers, memory = local_size(settings)
+    with signals.later():
         cluster = LocalCluster(
-            n_workers=workers or usable_cores(),
+            n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            memory_limit="auto",
+            memory_limit=memory,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )
-    with _quiet(), cluster, Client(cluster) as client:
+    with cluster, Client(cluster) as client:
         yield client
+
+
+@contextmanager
+def _client_of(settings: Scheduler) -> "Iterator[Client]":
+    """Connect to a scheduler that is there, and wait for its workers."""
+    from distributed import Client
+
+    try:
+        client = Client(
+            settings.address,
+            timeout=settings.wait_seconds,
+            security=_security(settings.tls),
+            set_as_default=False,
+        )
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        raise ClusterError(
+            f"{settings.address}: no Dask scheduler answers within {settings.wait_seconds:.0f} s "
+            f"({_reason(error)}); start one with `dask scheduler`, or leave --cluster out"
+        ) from error
+    with client:
+        _wait_for_workers(client, settings.address, settings.least_workers, settings.wait_seconds)
+        yield client
+
+
+def _security(tls: Tls | None) -> "Security | None":
+    """Return the certificates as Dask takes them."""
+    from distributed import Security
+
+    if tls is None:
+        return None
+    return Security(
+        require_encryption=True,
+        tls_ca_file=str(tls.ca_file),
+        tls_client_cert=str(tls.certificate_file),
+        tls_client_key=str(tls.key_file),
+    )
+
+
+def _wait_for_workers(client: "Client", name: str, least: int, seconds: float) -> None:
+    """Wait until a cluster has some workers."""
+    try:
+        client.wait_for_workers(least, timeout=seconds)
+    except TimeoutError:
+        raise ClusterError(
+            f"{name}: {len(_workers_of(client))} of {least} workers within {seconds:.0f} s; start "
+            "some with `dask worker`, one thread each"
+        ) from None
+
+
+@contextmanager
+def _started(settings: JobQueue | Gateway | Kubernetes) -> "Iterator[Client]":
+    """Start a cluster through its own class, and end it at the end."""
+    make = {"jobqueue": _job_queue, "gateway": _gateway, "kubernetes": _kubernetes}[settings.kind]
+    wanted = settings.jobs if isinstance(settings, JobQueue) else settings.workers
+    try:
+        cluster = make(settings)
+    except ClusterError:
+        raise
+    except Exception as error:
+        raise ClusterError(f"cannot start a {settings.kind} cluster: {_reason(error)}") from error
+    with cluster:
+        cluster.scale(wanted)
+        with cluster.get_client() as client:
+            name = f"a {settings.kind} cluster"
+            _wait_for_workers(client, name, 1, settings.wait_seconds)
+            yield client
+
+
+def _job_queue(settings: Any) -> Any:
+    """Return a cluster of jobs of a batch system; options of the user's win over ours."""
+    module, _, kind = f"dask_jobqueue.{QUEUES[settings.system]}".rpartition(".")
+    given = {"cores": 1, "processes": 1, "python": sys.executable, **settings.options}
+    # a job has a log of its own, which is read when it does not start
+    quiet = {"DASK_LOGGING__DISTRIBUTED"}
+    variables = (
+        f"{name}={value}" for name, value in environment.for_workers().items() if name not in quiet
+    )
+    given["python"] = " ".join(["env", *variables, given["python"]])
+    # else it would take a port that others use, open to everybody
+    given["scheduler_options"] = {
+        "dashboard_address": "127.0.0.1:0",
+        **given.get("scheduler_options", {}),
+    }
+    return getattr(_module(module, "jobqueue"), kind)(**given)
+
+
+def _gateway(settings: Any) -> Any:
+    """Return a cluster of a gateway's."""
+    gateway = _module("dask_gateway", "gateway").Gateway(settings.address)
+    return gateway.new_cluster(shutdown_on_close=True, **settings.options)
+
+
+def _kubernetes(settings: Any) -> Any:
+    """Return a cluster of the Dask operator's."""
+    given = {"name": settings.name, "image": settings.image, "namespace": settings.namespace}
+    options = {"env": environment.for_workers(), "n_workers": 0, **settings.options}
+    return _module("dask_kubernetes.operator", "kubernetes").KubeCluster(**given, **options)
+
+
+def _module(name: str, extra: str) -> Any:
+    """Import what a kind of cluster needs, of one of huzhu's extras."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        package = name.split(".", maxsplit=1)[0].replace("_", "-")
+        raise ClusterError(
+            f"{package} is not installed ({error}); pip install 'huzhu[{extra}]'"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return what an error says, in a line."""
+    cause = error.__cause__ or error
+    return (str(cause).splitlines() or [""])[0] or type(cause).__name__
+
+
+def _workers_of(client: "Client") -> Mapping[str, Any]:
+    """Return what the scheduler knows of each worker, by address."""
+    found: Mapping[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
+    return found
+
+
+def workers_by_host(client: "Client") -> Mapping[str, Sequence[str]]:
+    """Return the addresses of the workers on each machine, in order."""
+    found = defaultdict[str, list[str]](list)
+    for address, worker in sorted(_workers_of(client).items()):
+        found[worker["host"]].append(address)
+    return found
+
+
+def lost(error: BaseException) -> bool:
+    """Whether an error says that scheduler or connection went away, not that a task failed."""
+    from asyncio import CancelledError
+
+    from distributed.client import FutureCancelledError, FuturesCancelledError
+    from distributed.comm.core import CommClosedError
+
+    kinds = (CommClosedError, FutureCancelledError, FuturesCancelledError, CancelledError)
+    return isinstance(error, kinds)
+
+
+def check_workers(client: "Client", folder: str) -> None:
+    """Make sure that every worker runs this code and reads and writes the results' folder.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The cluster.
+    folder : str
+        The run folder, which is there: its whole path, or a URL.
+
+    Raises
+    ------
+    ClusterError
+        The message names every worker that cannot be used, and why.
+    """
+    from flows import shard
+
+    here = shard.look_around(folder)
+    answers = client.run(shard.look_around, folder, on_error="return")
+    told = [
+        f"worker {address}: {what}"
+        for address, answer in sorted(answers.items())
+        for what in _complaints(answer, here, folder)
+    ]
+    if told:
+        raise ClusterError(
+            "\n".join(
+                [
+                    *told,
+                    "start workers from the same installation (constraints.txt pins "
+                    "it), with results in a folder that all of them share, or at a URL",
+                ]
+            )
+        )
+
+
+def _complaints(answer: Any, here: tuple[Code, str], folder: str) -> list[str]:
+    """Return what is wrong with a worker, by what it answered."""
+    if isinstance(answer, ModuleNotFoundError):
+        return [f"huzhu is not installed there ({answer})"]
+    if isinstance(answer, BaseException):
+        return [_reason(answer)]
+    theirs, manifest = answer
+    told = differences(theirs, here[0])
+    return told if manifest == here[1] else [*told, f"{folder} is another folder there"]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Dask's log off the screen: what goes wrong reaches the flow as an exception."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    # its loggers are there, each with a level of its own, once it is imported
+    importlib.import_module("distributed")
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before)
-
-
-def has_dashboard() -> bool:
-    """Whether Dask's dashboard can be shown: it needs Bokeh, which is not required."""
-    return importlib.util.find_spec("bokeh") is not None
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

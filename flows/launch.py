@@ -6,9 +6,9 @@ compile while Prefect is imported, and the flow waits for what it needs only.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from flows import cluster, environment, screen, server, session, signals
+from configs.cluster import Cluster
+from flows import environment, screen, server, session, signals
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class Launched:
 
     Attributes
     ----------
-    folder : Path
-        The run folder.
+    folder : str
+        The run folder, a path or a URL.
     workers : int
-        How many workers it had.
+        How many shards ran at once.
     """
 
-    folder: Path
+    folder: str
     workers: int
 
 
@@ -32,18 +32,22 @@ def launch(
     results_dir: str,
     seed: int | None,
     overrides: Sequence[str],
-    workers: int | None,
+    settings: Cluster | None,
     *,
-    show: screen.Show,
+    show: session.Show,
     started: float,
     engines: Sequence[str] = ("cohort",),
+    fresh: bool = False,
+    again: bool = False,
 ) -> Launched:
     """Run the flow `sweep` on a cluster and a server of its own, and end both.
 
     Parameters
     ----------
-    config, results_dir, seed, overrides, workers
+    config, results_dir, seed, overrides, fresh, again
         As for `flows.sweep.sweep`.
+    settings : Cluster, optional
+        Which cluster; without it, processes of this machine.
     show : callable
         Told of progress.
     started : float
@@ -60,13 +64,15 @@ def launch(
     """
     environment.prepare()
     environment.keep_screen_clear()
-    opened = session.opened(workers, show, started, engines)
+    opened = session.opened(settings, show, started, engines)
     with server.running() as prefect_server, opened as here:
-        if cluster.has_dashboard():
-            screen.say(f"Dask dashboard: {here.client.dashboard_link}")
+        screen.say(f"Cluster: {here.connected.describe()}")
         with signals.later():
-            from flows.sweep import sweep
+            from flows.sweep import PointsFailedError, sweep
 
         with server.used(prefect_server):
-            folder = sweep(config, results_dir, seed, list(overrides), workers)
-        return Launched(Path(folder), here.workers)
+            try:
+                folder = sweep(config, results_dir, seed, list(overrides), fresh=fresh, again=again)
+            except PointsFailedError as error:
+                folder = error.folder  # what failed is in the run's manifest
+        return Launched(folder, here.workers)

@@ -5,9 +5,9 @@ once and leaves nothing behind.
 """
 
 import dataclasses
-import hashlib
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
@@ -17,20 +17,19 @@ from typing import Final
 from pydantic.fields import FieldInfo
 
 from configs.dotted import place_of
-from configs.load import Config, digest, dump, load
+from configs.load import Config, ConfigError, digest, dump, load
 from configs.scenario import Scenario
-from configs.sweep import engines, point_count, values_at
-from flows import layout
-from flows.layout import Shard
+from configs.sweep import Sweep, column_values, columns, engine_at, point_count, rounds, values_at
+from flows.layout import Cut
 from results.manifest import FileRecord, Manifest
+from results.places import Folder, place
+from results.precision import check_outcome
+from results.run import RunError
 from results.schema import points_table
-from results.store import RunStore, check_writable, create_run
+from results.store import MANIFEST_NAME, RunStore, check_writable, create_run, set_aside
 
 RESULTS_DIR: Final = "results/runs"
 """Folder of all runs unless another is named, relative to the working directory."""
-
-DIGITS: Final = 12
-"""Digits of the digest in a folder's name."""
 
 BYTES_A_ROW: Final = 100
 """What a row of `periods` takes on disk, about: to say beforehand that a disk is too small."""
@@ -38,7 +37,12 @@ BYTES_A_ROW: Final = 100
 BYTES_A_MEMBER: Final = 12
 """The same of a row of `members`: 4 where charges are alike, 13 where each member has his own."""
 
-LIBRARIES: Final = ("huzhu", "numpy", "numba", "pyarrow", "duckdb", "distributed", "prefect")
+DIGITS: Final = 12
+"""Digits of the digest in a folder's name."""
+
+LIBRARIES: Final = (
+    *("huzhu", "numpy", "numba", "scipy", "SALib", "pyarrow", "duckdb", "distributed", "prefect"),
+)
 """Those whose version the manifest records: numbers, or how they came about, depend on them."""
 
 
@@ -54,17 +58,14 @@ class Plan:
         Seed of the run.
     digest : str
         Digest of all that decides the numbers.
-    folder : Path
+    folder : Path or UPath
         The run folder.
-    shards : tuple of Shard
-        All shards of the run, in order.
     """
 
     config: Config
     seed: int
     digest: str
-    folder: Path
-    shards: tuple[Shard, ...]
+    folder: Folder
 
     @property
     def store(self) -> RunStore:
@@ -72,95 +73,207 @@ class Plan:
         return RunStore(self.folder)
 
     @property
+    def address(self) -> str:
+        """The run folder as a worker finds it, wherever it was started."""
+        return str(self.folder.absolute() if isinstance(self.folder, Path) else self.folder)
+
+    @property
+    def points(self) -> int:
+        """Points of the sweep."""
+        return point_count(self.config)
+
+    @property
     def paths(self) -> int:
-        """Paths over all points."""
-        return self.shards[-1].stop
+        """Paths over all points; the most that there can be, where points may stop early."""
+        return self.points * self.config.sweep.paths
 
-    def missing(self) -> tuple[Shard, ...]:
-        """Return the shards that are not on disk, whole, in order."""
-        finished = self.store.finished_shards()
-        return tuple(
-            shard
-            for shard in self.shards
-            if shard.index not in finished
-            or finished[shard.index].details.get("paths") != shard.stop - shard.first
-        )
-
-    def bytes_of(self, shards: Iterable[Shard]) -> int:
-        """Return about how many bytes the files of some shards take.
+    @property
+    def disk_bytes(self) -> int:
+        """About how many bytes the files take.
 
         If no path closes early and, in the member engine, everybody of the market joins once.
         """
-        scenario, used = self.config.scenario, engines(self.config)
-        paths = sum(shard.stop - shard.first for shard in shards)
+        scenario = self.config.scenario
         periods = scenario.periods * len(scenario.plans) * BYTES_A_ROW
         sampled = scenario.market_members * self.config.sweep.members_sample
-        members = sampled * BYTES_A_MEMBER * used.count("member") / len(used)
-        return paths * (periods + round(members))
+        members = sampled * BYTES_A_MEMBER * _part_by_member(self.config)
+        return self.paths * (periods + round(members))
+
+    def cut(self, pairs_a_shard: int | None = None) -> Cut | None:
+        """Return the cut into shards; without a number of pairs, that of the folder, if any."""
+        if pairs_a_shard is None:
+            manifest = self.store.read_manifest()
+            pairs_a_shard = manifest.shard_pairs if manifest else None
+        if pairs_a_shard is None:
+            return None
+        return Cut(self.points, rounds(self.config.sweep), pairs_a_shard)
 
     def is_complete(self) -> bool:
-        """Whether the run is there, whole: every shard, and every file that its manifest names."""
+        """Whether the run is there, whole: every file that its manifest names."""
         manifest = self.store.read_manifest()
         return (
             manifest is not None
             and manifest.status == "complete"
-            and all(_is_whole(self.folder, entry) for entry in manifest.files)
-            and not self.missing()
+            and all(self.store.is_whole(entry) for entry in manifest.files)
         )
+
+    def tidy(self) -> None:
+        """Remove what a complete run needs no more, if it was killed before it could."""
+        manifest = self.store.read_manifest()
+        if manifest is not None and manifest.status == "complete" and manifest.compacted:
+            self.store.remove_shards()
+
+
+def _part_by_member(config: Config) -> float:
+    """Return which part of the points is simulated member by member, from the first few."""
+    few = range(min(point_count(config), 100))
+    return sum(engine_at(config, point) == "member" for point in few) / len(few)
 
 
 def plan(
     config_file: Path | str,
-    results_dir: Path | str = RESULTS_DIR,
+    results_dir: Folder | str = RESULTS_DIR,
     seed: int | None = None,
     overrides: Sequence[str] = (),
+    design: Sweep | None = None,
 ) -> Plan:
     """Plan a run; reads the configuration and writes nothing.
 
     Parameters
     ----------
-    config_file : path
-        The configuration.
-    results_dir : path
+    config_file : path or URL
+        The configuration; or a run folder, to go on with that run, as it is.
+    results_dir : path or URL
         Folder of the run folders.
     seed : int, optional
         In place of the configuration's.
     overrides : sequence of str
         `dotted.field=value`, each in place of the configuration's value.
+    design : Sweep, optional
+        In place of the configuration's section `sweep`.
 
     Raises
     ------
     ConfigError
         The configuration cannot be used.
+    StoreError
+        There is no way to such a folder.
     """
     sets = [*overrides, *([] if seed is None else [f"sweep.seed={seed}"])]
-    config = load(config_file, sets)
+    begun = _begun(config_file)
+    if begun is not None:
+        return _going_on(*begun, changed=bool(sets or design))
+    config = load(config_file, sets, design)
+    _check_outcome(config, config_file)
     cause = digest(config, config.sweep.seed)
-    folder = Path(results_dir) / f"{config.name}-{cause[:DIGITS]}"
-    return Plan(config, config.sweep.seed, cause, folder, layout.shards(config))
+    folder = place(results_dir) / f"{config.name}-{cause[:DIGITS]}"
+    return Plan(config, config.sweep.seed, cause, folder)
+
+
+def _begun(name: Path | str) -> tuple[Folder, Manifest] | None:
+    """Return a run folder and its manifest, None where the name is not one's."""
+    folder = place(name)
+    if not (folder / MANIFEST_NAME).is_file():
+        return None
+    manifest = RunStore(folder).read_manifest()
+    return None if manifest is None else (folder, manifest)
+
+
+def _going_on(folder: Folder, manifest: Manifest, changed: bool) -> Plan:
+    """Return the plan of a run that was begun, by what its folder says."""
+    if changed:
+        raise ConfigError(
+            f"{folder}: expected a configuration file to change settings of, got a run folder, "
+            f"which goes on as it is; run {folder}/config.yaml with the changes"
+        )
+    config = Config.model_validate(manifest.config)
+    cause = digest(config, manifest.seed)
+    if cause != manifest.digest:
+        raise ConfigError(
+            f"{folder}: begun by huzhu {manifest.versions.get('huzhu')}, whose numbers this huzhu "
+            f"{version_of('huzhu')} may not give; go on with that version, or run "
+            f"{folder}/config.yaml anew"
+        )
+    return Plan(config, manifest.seed, cause, folder)
+
+
+def _check_outcome(config: Config, config_file: Path | str) -> None:
+    """Raise ConfigError where paths shall stop by an outcome that there is none of."""
+    rule = config.sweep.stop_when
+    if rule is None:
+        return
+    try:
+        check_outcome(rule.outcome)
+    except RunError as error:
+        raise ConfigError(f"{config_file}: sweep.stop_when.outcome: {error}") from None
 
 
 def begin(run: Plan) -> Manifest:
     """Make the run folder with all that is known before the first path; the manifest last.
+
+    How a run that was begun before is cut stays.
 
     Raises
     ------
     StoreError
         The folder cannot be written.
     """
-    check_writable(run.folder.parent, run.bytes_of(run.missing()))
-    store = create_run(run.folder)
-    store.remove_leftovers()
-    manifest = dataclasses.replace(manifest_of(run), files=_write_inputs(run))
-    store.write_manifest(manifest)
+    run.store.remove_leftovers()
+    before = run.store.read_manifest()
+    manifest = dataclasses.replace(
+        manifest_of(run),
+        files=_write_inputs(run),
+        shard_pairs=before.shard_pairs if before else None,
+        shards=before.shards if before else 0,
+    )
+    run.store.write_manifest(manifest)
     return manifest
+
+
+@contextmanager
+def held(run: Plan, fresh: bool = False) -> Iterator[None]:
+    """Hold a run's folder, made if it is not there, against other writers.
+
+    Parameters
+    ----------
+    run : Plan
+        The run.
+    fresh : bool
+        Move what is there aside first.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be written, or somebody else writes in it.
+    """
+    check_writable(run.folder.parent, run.disk_bytes if run.cut() is None else 0)
+    create_run(run.folder)
+    if fresh:
+        with run.store.locked():
+            set_aside(run.folder)
+        create_run(run.folder)
+    with run.store.locked():
+        yield
+
+
+def keep_cut(run: Plan, manifest: Manifest, cut: Cut) -> Manifest:
+    """Write down how a run is cut: its shards are from then on known by their numbers.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be written.
+    """
+    kept = dataclasses.replace(manifest, shard_pairs=cut.pairs_a_shard, shards=len(cut.shards))
+    run.store.write_manifest(kept)
+    return kept
 
 
 def _write_inputs(run: Plan) -> tuple[FileRecord, ...]:
     """Write what the run is computed from: the resolved configuration, and its points."""
     points = [values_at(run.config, i) for i in range(point_count(run.config))]
-    fields = {name: place_of(Scenario, name.split(".")) for name in run.config.sweep.axes}
-    swept = {name: place.field for name, place in fields.items() if place and place.field}
+    fields = {name: place_of(Scenario, name.split(".")) for name in columns(run.config)}
+    swept = {name: found.field for name, found in fields.items() if found and found.field}
     units = {name: _unit(field) for name, field in swept.items()}
     meanings = {name: field.description or name for name, field in swept.items()}
     return (
@@ -173,12 +286,6 @@ def _unit(field: FieldInfo) -> str:
     """Return the unit of a field of the scenario, 1 where it has none."""
     extra = field.json_schema_extra
     return str(extra.get("unit") or "1") if isinstance(extra, dict) else "1"
-
-
-def _is_whole(folder: Path, entry: FileRecord) -> bool:
-    """Whether a file is there as it was written."""
-    path = folder / entry.path
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
 
 
 def manifest_of(run: Plan) -> Manifest:
@@ -194,10 +301,10 @@ def manifest_of(run: Plan) -> Manifest:
         plans=tuple(scenario.plans),
         periods=scenario.periods,
         periods_per_year=scenario.periods_per_year,
-        points=point_count(run.config),
+        points=run.points,
         paths_per_point=sweep.paths,
-        shards=len(run.shards),
-        axes={name: list(values) for name, values in sweep.axes.items()},
+        shards=0,
+        axes={name: list(values) for name, values in column_values(run.config).items()},
         started=datetime.now().astimezone().isoformat(timespec="seconds"),
     )
 

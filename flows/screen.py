@@ -2,16 +2,14 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from flows.session import Progress
+from flows.session import Progress, Show
 
 SECONDS_BETWEEN_LINES: Final = 5.0
 """How often a line is written where no bar can be drawn: in a log, or in a pipe."""
-
-Show = Callable[[Progress], None]
 
 
 @contextmanager
@@ -27,7 +25,7 @@ def progress() -> Iterator[Show]:
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),
         rich.progress.MofNCompleteColumn(),
-        rich.progress.TextColumn("paths"),
+        rich.progress.TextColumn("{task.fields[unit]}"),
         rich.progress.TimeElapsedColumn(),
         rich.progress.TextColumn("left"),
         rich.progress.TimeRemainingColumn(),
@@ -35,9 +33,9 @@ def progress() -> Iterator[Show]:
         transient=True,
     )
     with bar:
-        shown = bar.add_task("starting", total=None)
+        shown = bar.add_task("starting", total=None, unit="paths")
         yield lambda now: bar.update(
-            shown, description=now.stage, completed=now.done, total=now.total
+            shown, description=now.stage, completed=now.done, total=now.total, unit=now.unit
         )
 
 
@@ -50,7 +48,7 @@ def _line_teller() -> Show:
         finished = now.done == now.total
         late = time.monotonic() - last_time > SECONDS_BETWEEN_LINES
         if now.stage != last_stage or finished or late:
-            say(f"{now.stage}: {now.done} of {now.total} paths")
+            say(f"{now.stage}: {now.done} of {now.total} {now.unit}")
             last_stage, last_time = now.stage, time.monotonic()
 
     return tell

@@ -1,18 +1,21 @@
 """What a flow shares with whoever called it: the cluster, the screen and the clock.
 
-`huzhu run` starts the cluster before Prefect is imported and shows progress on the terminal; it
-opens a session, and the flow finds it. A deployed flow, or one called from Python, finds none and
-opens its own.
+`huzhu run` connects to the cluster before Prefect is imported and shows progress on the terminal;
+it opens a session, and the flow finds it. A deployed flow, or one called from Python, finds none
+and opens its own.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from configs.cluster import Cluster, Local
 from flows import cluster, warmup
+from flows.cluster import Connected
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -27,37 +30,100 @@ class Progress:
     stage : str
         What is being done.
     done, total : int
-        Paths finished and wanted.
+        Units finished and wanted.
+    unit : str
+        What is counted.
     """
 
     stage: str
     done: int
     total: int
+    unit: str = "paths"
 
 
-@dataclass(frozen=True)
+Show = Callable[[Progress], None]
+
+
 class Session:
     """A cluster at work for one run.
 
     Attributes
     ----------
-    client : distributed.Client
-        The cluster.
-    workers : int
-        How many workers it started with.
-    warming : distributed.Future
-        Its kernels being compiled, or read from the cache; the result is the seconds it took.
-    show : callable
-        Told of progress, from the thread that runs the flow.
     started : float
         When the run began, in seconds of `time.time`.
+    engines : tuple of str
+        Those whose kernels are compiled.
     """
 
-    client: "Client"
-    workers: int
-    warming: "Future[float]"
-    show: Callable[[Progress], None]
-    started: float
+    def __init__(
+        self, settings: Cluster, show: Show, started: float, engines: Sequence[str]
+    ) -> None:
+        self.started, self.engines = started, tuple(engines)
+        self._settings, self._show = settings, show
+        self._shown = Progress("starting", 0, 0)
+        self._open = contextlib.ExitStack()
+        self._warming: list[Future[float]] = []
+        self._connect()
+
+    @property
+    def client(self) -> "Client":
+        """The client of the cluster; another one once the connection was lost."""
+        return self._connected.client
+
+    @property
+    def workers(self) -> int:
+        """How many shards run at once."""
+        return self._connected.threads
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What a worker may use, if known."""
+        return self._connected.memory_bytes
+
+    @property
+    def connected(self) -> Connected:
+        """The cluster."""
+        return self._connected
+
+    def show(self, progress: Progress) -> None:
+        """Tell whoever opened the session how far the run is."""
+        self._shown = progress
+        self._show(progress)
+
+    def wait_for_kernels(self) -> float:
+        """Return once the kernels are compiled, or found compiled: the seconds it took a worker."""
+        return max(float(future.result()) for future in self._warming)
+
+    def connect_again(self) -> None:
+        """Connect to a scheduler that went away and is back, or comes back in time.
+
+        Raises
+        ------
+        ClusterError
+            It does not come back.
+        """
+        self._show(replace(self._shown, stage="waiting for the scheduler"))
+        self._open.close()
+        self._connect()
+
+    def close(self) -> None:
+        """End what was started, or leave alone what was there."""
+        self._open.close()
+
+    def _connect(self) -> None:
+        """Connect, and have kernels compiled meanwhile: once a machine, for its cache."""
+        from distributed import fire_and_forget
+
+        self._connected = self._open.enter_context(cluster.connected(self._settings))
+        client, self._warming = self.client, []
+        for names in cluster.workers_by_host(client).values():
+            # Two compile, into the cache that all read; who does not compile imports meanwhile.
+            self._warming.append(
+                client.submit(warmup.compile_kernels, self.engines, workers=names[0], pure=False)
+            )
+            others = [warmup.help_compiling] + [warmup.import_kernels] * len(names)
+            for task, name in zip(others, names[1:], strict=False):
+                fire_and_forget(client.submit(task, workers=name, pure=False))
 
 
 _CURRENT: ContextVar[Session | None] = ContextVar("huzhu_session", default=None)
@@ -65,55 +131,47 @@ _CURRENT: ContextVar[Session | None] = ContextVar("huzhu_session", default=None)
 
 @contextmanager
 def opened(
-    workers: int | None = None,
-    show: Callable[[Progress], None] = lambda progress: None,
+    settings: Cluster | None = None,
+    show: Show = lambda progress: None,
     started: float | None = None,
     engines: Sequence[str] = ("cohort",),
 ) -> Iterator[Session]:
-    """Open a session: start a cluster and have its kernels compiled meanwhile.
+    """Open a session: connect to a cluster, or start one, and have its kernels compiled meanwhile.
 
     Parameters
     ----------
-    workers : int, optional
-        Worker processes, ≥ 1; without it one a usable core.
+    settings : Cluster, optional
+        Which cluster; without it processes of this machine, one a usable core.
     show : callable
         Told of progress.
     started : float, optional
         When the run began, if before now.
     engines : sequence of str
         Those whose kernels are compiled.
-    """
-    from distributed import fire_and_forget
 
+    Raises
+    ------
+    ClusterError
+        There is no way to the cluster.
+    """
     began = time.time() if started is None else started
-    with cluster.local(workers) as client:
-        names = sorted(client.nthreads())
-        # Two compile, into the cache that all read; who does not compile imports meanwhile.
-        warming = client.submit(
-            warmup.compile_kernels, tuple(engines), workers=names[0], pure=False
-        )
-        others = [warmup.help_compiling] + [warmup.import_kernels] * len(names)
-        for task, name in zip(others, names[1:], strict=False):
-            fire_and_forget(client.submit(task, workers=name, pure=False))
-        session = Session(client, len(names), warming, show, began)
-        token = _CURRENT.set(session)
-        try:
-            yield session
-        finally:
-            _CURRENT.reset(token)
+    session = Session(settings or Local(), show, began, engines)
+    token = _CURRENT.set(session)
+    try:
+        yield session
+    finally:
+        _CURRENT.reset(token)
+        session.close()
 
 
 @contextmanager
-def joined(workers: int | None = None, engines: Sequence[str] = ("cohort",)) -> Iterator[Session]:
+def joined(
+    settings: Cluster | None = None, engines: Sequence[str] = ("cohort",)
+) -> Iterator[Session]:
     """Take part in the session that is open, or open one; as for `opened`."""
     current = _CURRENT.get()
     if current is not None:
         yield current
         return
-    with opened(workers, engines=engines) as session:
+    with opened(settings, engines=engines) as session:
         yield session
-
-
-def wait_for_kernels(session: Session) -> float:
-    """Return once the kernels are compiled, or found compiled: the seconds it took a worker."""
-    return float(session.warming.result())

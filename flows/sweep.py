@@ -1,8 +1,8 @@
-"""The Prefect flow: plan, simulate, summarise, report.
+"""The Prefect flow: plan, measure, simulate, compact, summarise, report.
 
-Prefect is for what a person watches, retries and schedules: the flow and its four stages. The
-shards within the stage `simulate` are Dask futures, for a Prefect task each would cost a hundred
-times as much. What is finished is asked of the run folder alone, never of Prefect or Dask.
+Prefect is for what a person watches, retries and schedules: the flow and its stages. The shards
+within the stage `simulate` are Dask futures, for a Prefect task each would cost a hundred times as
+much. What is finished is asked of the run folder alone, never of Prefect or Dask.
 """
 # ruff: noqa: E402 - the environment is prepared before Prefect is imported
 
@@ -10,19 +10,19 @@ from flows import environment
 
 environment.prepare()
 
+import base64
 import dataclasses
-import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
-from distributed import KilledWorker, as_completed
-from distributed.comm.core import CommClosedError
 from prefect import flow, get_run_logger, tags, task
 from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     update_progress_artifact,
@@ -30,26 +30,49 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.tasks import exponential_backoff
 from pydantic import Field
 
+from configs.cluster import Cluster
 from configs.load import ConfigError
-from configs.sweep import engines
+from configs.sweep import Sweep, engines
 from flows import plan as planning
-from flows import session, shard
-from flows.layout import Shard
+from flows import session
+from flows import simulate as simulating
+from flows.cluster import ClusterError, check_workers
+from flows.layout import Cut
 from flows.plan import DIGITS, RESULTS_DIR, Plan
 from flows.session import Progress, Session
-from results.manifest import Manifest, ShardRecord
-from results.picture import write_picture
+from flows.simulate import Tally
+from results.atomic import StoreError
+from results.manifest import Failure, FileRecord, Manifest
+from results.picture import PICTURE_NAME, write_picture
 from results.run import open_run
 from results.summary import summarise as write_summary
 from results.table import show_run
 
-SHARDS_A_WORKER: Final = 3
-"""Shards handed out ahead: no worker waits, and the scheduler need not remember the sweep."""
-
 SECONDS_BETWEEN_UPDATES: Final = 3.0
 """How often the progress artifact is renewed."""
+
+
+class PointsFailedError(Exception):
+    """Some points of a sweep could not be simulated; the others are there.
+
+    Attributes
+    ----------
+    folder : str
+        The run folder.
+    failures : tuple of Failure
+        What failed, in order of shards.
+    """
+
+    def __init__(self, folder: str, failures: Sequence[Failure]) -> None:
+        points = {failure.point for failure in failures}
+        super().__init__(
+            f"{len(points)} points failed, the first: {failures[0].told()}; "
+            f"`huzhu retry {folder}` runs them again"
+        )
+        self.folder, self.failures = folder, tuple(failures)
 
 
 def _run_name() -> str:
@@ -57,9 +80,13 @@ def _run_name() -> str:
     given = flow_run.parameters
     try:
         return planning.plan(
-            given["config"], given["results_dir"], given["seed"], given["overrides"]
+            given["config"],
+            given["results_dir"],
+            given["seed"],
+            given["overrides"],
+            given["design"],
         ).folder.name
-    except ConfigError:
+    except (ConfigError, StoreError):
         return Path(given["config"]).stem
 
 
@@ -67,44 +94,72 @@ def _run_name() -> str:
 def sweep(
     config: str,
     results_dir: str = RESULTS_DIR,
-    seed: Annotated[int, Field(ge=0)] | None = None,
+    seed: Annotated[int, Field(ge=0, lt=2**64)] | None = None,
     overrides: Sequence[str] = (),
-    workers: Annotated[int, Field(ge=1)] | None = None,
+    design: Sweep | None = None,
+    cluster: Cluster | None = None,
+    fresh: bool = False,
+    again: bool = False,
 ) -> str:
     """Run a sweep, or what is missing of it, and return its folder.
 
     Parameters
     ----------
     config : str
-        Configuration file (YAML).
+        Configuration file (YAML), or a run folder, to go on with that run.
     results_dir : str
-        Folder of the run folders.
+        Folder of the run folders, a path or a URL.
     seed : int, optional
         Seed of every draw, in place of the configuration's.
     overrides : sequence of str
         `dotted.field=value` each, in place of the configuration's values.
-    workers : int, optional
-        Worker processes; without it one a usable core.
+    design : Sweep, optional
+        Which points are run and how often, in place of the configuration's section `sweep`.
+    cluster : Cluster, optional
+        Where, in place of the configuration's section `cluster`; this machine without either.
+    fresh : bool
+        Start over; what is there is moved aside.
+    again : bool
+        Run again what failed.
 
     Raises
     ------
     ConfigError
         The configuration cannot be used.
+    ClusterError, CodeError, CutError
+        The cluster cannot be used, or not for this.
+    PointsFailedError
+        Some points failed; the others are there.
     StoreError
         The results cannot be written.
-    ShardError
-        A path could not be simulated.
     """
-    run = planning.plan(config, results_dir, seed, overrides)
-    if run.is_complete():
+    run = planning.plan(config, results_dir, seed, overrides, design)
+    if run.is_complete() and not fresh:
+        run.tidy()
         get_run_logger().info("The run is there, whole: %s", run.folder)
         return str(run.folder)
-    with session.joined(workers, engines(run.config)) as here, tags(run.config.name):
-        manifest = prepare(run)
-        seconds = simulate(run, here)
-        manifest = summarise(run, here, manifest)
-        report(run, here, manifest, seconds)
+    settings = cluster or run.config.cluster
+    with (
+        planning.held(run, fresh),
+        session.joined(settings, engines(run.config)) as here,
+        tags(run.config.name),
+    ):
+        tally = _stages(run, here, again)
+    failures = [failure for _, found in sorted(tally.failures.items()) for failure in found]
+    if failures:
+        raise PointsFailedError(str(run.folder), failures)
     return str(run.folder)
+
+
+def _stages(run: Plan, here: Session, again: bool) -> Tally:
+    """Run one stage after another."""
+    manifest = prepare(run)
+    cut, manifest = measure(run, here, manifest)
+    tally = simulate(run, here, cut, again)
+    compacted = () if tally.failures else compact(run, here)
+    manifest = summarise(run, here, manifest, compacted)
+    report(run, here, manifest, compacted, tally)
+    return tally
 
 
 @task(name="plan", cache_policy=NO_CACHE)
@@ -114,42 +169,31 @@ def prepare(run: Plan) -> Manifest:
 
 
 def _another_try_may_help(task: object, task_run: object, state: State[Any]) -> bool:
-    """Whether a stage failed by its workers' death, and not by what they were given to do."""
-    return isinstance(state.data, (KilledWorker, CommClosedError))
+    """Whether a stage failed by its cluster, and not by what it was given to do."""
+    return isinstance(state.data, ClusterError)
+
+
+@task(cache_policy=NO_CACHE)
+def measure(run: Plan, here: Session, manifest: Manifest) -> tuple[Cut, Manifest]:
+    """Look at the workers, have kernels compiled, and cut the sweep into shards."""
+    check_workers(here.client, run.address)
+    here.show(Progress("compiling", 0, run.paths))
+    here.wait_for_kernels()
+    here.show(Progress("measuring", 0, run.paths))
+    return simulating.cut_of(run, here, manifest)
 
 
 @task(
     cache_policy=NO_CACHE,
-    retries=2,
-    retry_delay_seconds=2,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=5),
+    retry_jitter_factor=0.5,
     retry_condition_fn=_another_try_may_help,
 )
-def simulate(run: Plan, here: Session) -> float:
-    """Simulate every shard that is not on disk; the seconds in kernels, over all workers."""
-    missing = run.missing()
-    done = run.paths - sum(shard.stop - shard.first for shard in missing)
-    progress = _Watched(here, run)
-    progress.say("compiling" if missing else "simulating", done)
-    if missing:
-        session.wait_for_kernels(here)
-    seconds = 0.0
-    for record in _records(here, run.folder, missing):
-        seconds += record.details["kernel_seconds"]
-        done += record.details["paths"]
-        progress.say("simulating", done)
-    return seconds
-
-
-def _records(here: Session, folder: Path, shards: Sequence[Shard]) -> Iterator[ShardRecord]:
-    """Yield the shards' records as workers finish them, a few shards a worker handed out ahead."""
-    waiting = iter(shards)
-    handed_out = as_completed()
-    for next_shard in itertools.islice(waiting, SHARDS_A_WORKER * here.workers):
-        handed_out.add(here.client.submit(shard.run, str(folder), next_shard, pure=False))
-    for future in handed_out:
-        yield future.result()
-        for next_shard in itertools.islice(waiting, 1):
-            handed_out.add(here.client.submit(shard.run, str(folder), next_shard, pure=False))
+def simulate(run: Plan, here: Session, cut: Cut, again: bool) -> Tally:
+    """Simulate every shard that is not on disk."""
+    watched = _Watched(here, run)
+    return simulating.simulate(run, here, cut, again=again, tell=watched.say)
 
 
 class _Watched:
@@ -164,44 +208,81 @@ class _Watched:
         self._artifact = cast(UUID, artifact)
         self._told = time.monotonic()
 
-    def say(self, stage: str, done: int) -> None:
+    def say(self, done: int) -> None:
         """Tell that `done` paths are finished."""
-        self._show(Progress(stage, done, self._total))
+        self._show(Progress("simulating", done, self._total))
         if done == self._total or time.monotonic() - self._told > SECONDS_BETWEEN_UPDATES:
             update_progress_artifact(self._artifact, 100.0 * done / self._total)
             self._told = time.monotonic()
 
 
 @task(cache_policy=NO_CACHE)
-def summarise(run: Plan, here: Session, manifest: Manifest) -> Manifest:
-    """Write `summary` from the finished shards; the manifest with the files known so far."""
+def compact(run: Plan, here: Session) -> tuple[FileRecord, ...]:
+    """Put the shards' files together; the files that came of it."""
+
+    def tell(done: int, total: int) -> None:
+        here.show(Progress("compacting", done, total, "files"))
+
+    return run.store.compact(tell)
+
+
+@task(cache_policy=NO_CACHE)
+def summarise(
+    run: Plan, here: Session, manifest: Manifest, compacted: Sequence[FileRecord]
+) -> Manifest:
+    """Write `summary` from the finished paths; the manifest with its files."""
     here.show(Progress("summarising", run.paths, run.paths))
-    summary = write_summary(run.store, manifest.plans)
+    summary = write_summary(run.store, manifest.plans, compacted)
     summarised = dataclasses.replace(manifest, files=(*manifest.files, *summary))
     run.store.write_manifest(summarised)
     return summarised
 
 
 @task(cache_policy=NO_CACHE)
-def report(run: Plan, here: Session, manifest: Manifest, kernel_seconds: float) -> None:
-    """Draw the picture, close the manifest, and leave the table in Prefect's UI."""
+def report(
+    run: Plan, here: Session, manifest: Manifest, compacted: Sequence[FileRecord], tally: Tally
+) -> None:
+    """Draw the picture, close the manifest, and leave both in Prefect's UI.
+
+    Once the manifest names the files that were put together the shards' own are no longer needed.
+    """
     here.show(Progress("drawing", run.paths, run.paths))
     pictures = write_picture(open_run(run.folder))
     wall = time.time() - here.started
     run.store.close_run(
         manifest,
-        status="complete",
+        status="failed" if tally.failures else "complete",
         finished=datetime.now().astimezone().isoformat(timespec="seconds"),
-        files=(*manifest.files, *pictures),
+        files=(*manifest.files, *compacted, *pictures),
         seconds={
             "wall_seconds": wall,
-            "kernel_seconds": kernel_seconds,
-            "overhead_seconds": wall - kernel_seconds / here.workers,
+            "kernel_seconds": tally.kernel_seconds,
+            "overhead_seconds": wall - tally.kernel_seconds / here.workers,
         },
     )
-    table = show_run(open_run(run.folder))
+    if not tally.failures:
+        run.store.remove_shards()
+    _leave_artifacts(run)
+
+
+def _leave_artifacts(run: Plan) -> None:
+    """Leave table, picture and the folder's address in Prefect's UI."""
+    key = run.digest[:DIGITS]
+    place = run.folder if "://" in str(run.folder) else run.folder.resolve().as_uri()
     create_markdown_artifact(
-        f"Folder: `{run.folder.resolve()}`\n\n```\n{table}```\n",
-        key=f"summary-{run.digest[:DIGITS]}",
+        f"Folder: `{place}`\n\n```\n{show_run(open_run(run.folder))}```\n",
+        key=f"summary-{key}",
         description=f"What came out of {run.folder.name}",
+    )
+    picture = base64.b64encode((run.folder / f"{PICTURE_NAME}.png").read_bytes()).decode()
+    create_image_artifact(
+        f"data:image/png;base64,{picture}",
+        key=f"picture-{key}",
+        description=f"Share and members of {run.folder.name}",
+    )
+    create_link_artifact(
+        f"{place}/{PICTURE_NAME}.svg",
+        link_text=run.folder.name,
+        key=f"results-{key}",
+        description="The run's folder",
     )

@@ -52,13 +52,13 @@ def compile_kernels(engines: Sequence[str] = ("cohort",)) -> float:
         Those that a run has points of.
     """
     started = time.perf_counter()
-    from flows import shard
+    from flows import simulation
     from kernels.events import new_outcome
 
     for engine in dict.fromkeys(engines):
         scenario = Scenario.model_validate(TINY | {"engine": engine})
-        parameters = shard.parameters(scenario)
-        for _ in shard.engine(scenario, parameters)(SEED, 0, new_outcome(parameters)):
+        parameters = simulation.parameters(scenario)
+        for _ in simulation.engine(scenario, parameters)(SEED, 0, new_outcome(parameters)):
             """Whatever rows of members there are."""
     return time.perf_counter() - started
 
@@ -95,12 +95,12 @@ def compile_second_half() -> None:
     does so, another that begins at the bill and the lapses leaves them in the cache for the first
     to find: on two cores a cold start takes two thirds of the time.
     """
-    from flows import shard
+    from flows import simulation
     from kernels import apportion, events, lapse, payment, platform
     from kernels.dtypes import PERIOD_ROW
     from kernels.state import new_state
 
-    parameters = shard.parameters(Scenario.model_validate(TINY))
+    parameters = simulation.parameters(Scenario.model_validate(TINY))
     state = new_state(parameters)
     rows = np.zeros((1, 1), PERIOD_ROW)
     # in the order in which the first process comes to them

@@ -13,8 +13,10 @@ import pytest
 
 from flows import cli, warmup
 from flows.server import Server
+from results.lock import LOCK_NAME
 from results.run import open_run
 from tests.flows.conftest import Huzhu, environment_of
+from tests.flows.processes import contents
 
 Refused = Callable[..., str]
 
@@ -32,11 +34,6 @@ def run(huzhu: Huzhu, small: Path, results: Path) -> Path:
     return Path(done.stdout.splitlines()[-1])
 
 
-def contents(run: Path) -> dict[str, bytes]:
-    """Return every table file of a run."""
-    return {str(file.relative_to(run)): file.read_bytes() for file in run.glob("*/*.parquet")}
-
-
 @pytest.mark.end_to_end
 def test_a_run_leaves_every_table_and_the_pictures(run: Path) -> None:
     opened = open_run(run)
@@ -47,7 +44,13 @@ def test_a_run_leaves_every_table_and_the_pictures(run: Path) -> None:
     assert opened.arrow("summary").num_rows > 0
     assert (run / "share_and_members.svg").stat().st_size > 0
     assert (run / "share_and_members.png").stat().st_size > 0
-    assert not list(run.rglob(".*"))
+    assert [file.name for file in run.rglob(".*")] == [LOCK_NAME]
+    tables = ("paths", "pools", "periods", "cells", "summary")
+    assert {path for path in contents(run) if not path.startswith("points")} == {
+        *(f"{table}/{table}-00000.parquet" for table in tables[:4]),
+        "summary/shard-00000.parquet",
+    }
+    assert not list(run.glob("shards/*"))
 
 
 @pytest.mark.end_to_end
@@ -92,14 +95,14 @@ def test_what_is_lost_or_damaged_is_computed_again_byte_for_byte(
 ) -> None:
     copy = tmp_path / run.name
     shutil.copytree(run, copy)
-    with (copy / "periods" / "shard-00000.parquet").open("r+b") as file:
+    with (copy / "periods" / "periods-00000.parquet").open("r+b") as file:
         file.seek(100)
         file.write(b"not what was there")
     (copy / "points" / "points.parquet").unlink()
     (copy / "share_and_members.svg").unlink()
     done = huzhu("run", small, "--results", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"{copy} is there" in done.stderr
+    assert f"{copy} is there (4 points, 40 paths)" in done.stderr
     assert done.stdout.splitlines()[-1] == str(copy)
     assert contents(copy) == contents(run)
     assert (copy / "share_and_members.svg").read_bytes() == (
@@ -111,7 +114,7 @@ def test_what_is_lost_or_damaged_is_computed_again_byte_for_byte(
 def test_a_disk_that_fills_ends_the_run_with_a_message_and_no_half_file(
     prefect_home: Path, prefect_server: Server, small: Path, run: Path, tmp_path: Path
 ) -> None:
-    assert (run / "periods" / "shard-00000.parquet").stat().st_size > 20 * 1024
+    assert (run / "periods" / "periods-00000.parquet").stat().st_size > 20 * 1024
     # no file may pass 20 KiB, which stands for a disk that is full by then
     limited = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash", sys.executable, "-m", "flows.cli"]
     done = subprocess.run(

@@ -7,13 +7,13 @@ import pytest
 from flows import plan as planning
 from flows import shard
 from flows.layout import Shard
+from results.store import create_run
 
 MEMBERS = ["engine=member", "market_members=2_000_000"]
 
 
 def size(file: Path, *overrides: str) -> int:
-    run = planning.plan(file, "runs", overrides=overrides)
-    return run.bytes_of(run.shards)
+    return planning.plan(file, "runs", overrides=overrides).disk_bytes
 
 
 def test_the_space_of_a_run_by_cells_follows_its_periods(small: Path) -> None:
@@ -37,10 +37,11 @@ def test_members_take_about_the_space_that_was_expected(small: Path, tmp_path: P
     overrides = [*MEMBERS, "market_members=200_000", "channels.app.push.0.value=0.3"]
     frailty = "claims.frailty={law: gamma, variance: 0.5}"
     run = planning.plan(small, tmp_path, overrides=[*overrides, frailty])
+    create_run(run.folder)
     planning.begin(run)
     (file,) = [
         entry
-        for entry in shard.run(str(run.folder), Shard(0, 0, 1)).files
+        for entry in shard.run(str(run.folder), Shard(0, 0, 0, 1)).files
         if entry.table == "members"
     ]
     expected = 200_000 * planning.BYTES_A_MEMBER

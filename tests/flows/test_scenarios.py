@@ -12,8 +12,9 @@ import pytest
 
 from configs.catalogue import FOLDER, entries, locate
 from configs.load import load
-from configs.sweep import point_count
-from flows.shard import Block, Work, simulate
+from configs.sweep import point_count, scenario_at
+from flows.rows import Block
+from flows.simulation import simulate
 from kernels.platform import CLOSURE_CAUSES
 from tests.flows.conftest import Huzhu
 
@@ -24,7 +25,7 @@ QUESTIONS = [entry.name for entry in entries() if entry.kind == "question"]
 
 def run(name: str, paths: int = 2, point: int = 0) -> Block:
     config = load(locate(name))
-    return simulate(Work(config, config.sweep.seed), point, range(paths))
+    return simulate(scenario_at(config, point), config.sweep.seed, point, range(paths))
 
 
 def mean(block: Block, column: str, plan: int = 0) -> Any:

@@ -1,8 +1,10 @@
 """What a worker does, in this process."""
 
+import itertools
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,17 @@ import pytest
 from configs import arrays
 from configs.sweep import scenario_at
 from flows import plan as planning
-from flows import shard
+from flows import shard, simulation
+from flows.code import short_code
 from flows.layout import Shard
 from kernels import cohort, events, member
 from kernels.dtypes import MEMBER_ROW
-from results import store as store_module
+from results import parquet
 from results.atomic import StoreError, is_temporary
 from results.manifest import ShardRecord
 from results.run import open_run
 from results.schema import LAPSE_CAUSES, POOL_CLOSED, arrow_schema
+from results.store import create_run
 from tests.flows.conftest import ROOT
 
 
@@ -30,6 +34,15 @@ from tests.flows.conftest import ROOT
 def plan(small: Path, tmp_path_factory: pytest.TempPathFactory) -> planning.Plan:
     """Return a run whose folder is made, and which holds no shards."""
     run = planning.plan(small, tmp_path_factory.mktemp("runs"))
+    create_run(run.folder)
+    planning.begin(run)
+    return run
+
+
+def begun_alone(small: Path, folder: Path) -> planning.Plan:
+    """Begin a run by cells that nobody else writes in."""
+    run = planning.plan(small, folder)
+    create_run(run.folder)
     planning.begin(run)
     return run
 
@@ -37,23 +50,7 @@ def plan(small: Path, tmp_path_factory: pytest.TempPathFactory) -> planning.Plan
 @pytest.fixture(scope="module")
 def record(plan: planning.Plan) -> ShardRecord:
     """Return the record of a shard with the end of one point and the beginning of another."""
-    return shard.run(str(plan.folder), Shard(2, 17, 23))
-
-
-def test_a_shard_is_taken_apart_by_point() -> None:
-    assert list(shard.pairs_by_point(Shard(0, 17, 31), 10)) == [
-        (1, range(7, 10)),
-        (2, range(10)),
-        (3, range(1)),
-    ]
-
-
-def test_a_shard_within_a_point_is_one_block() -> None:
-    assert list(shard.pairs_by_point(Shard(0, 3, 5), 10)) == [(0, range(3, 5))]
-
-
-def test_a_shard_that_ends_with_a_point_has_no_empty_block() -> None:
-    assert list(shard.pairs_by_point(Shard(0, 10, 20), 10)) == [(1, range(10))]
+    return shard.run(str(plan.folder), Shard(2, 0, 17, 23))
 
 
 def test_files_hold_the_columns_of_the_schema(plan: planning.Plan, record: ShardRecord) -> None:
@@ -77,7 +74,7 @@ def test_every_figure_is_what_the_kernel_says(plan: planning.Plan, record: Shard
         *((2, path) for path in (0, 1, 2)),
     ]
     for row in paths:
-        pool = shard.parameters(scenario_at(plan.config, row["point"]))
+        pool = simulation.parameters(scenario_at(plan.config, row["point"]))
         seed: Any = np.uint64(7)
         outcome = events.new_outcome(pool)
         rows, path_row = outcome.periods, outcome.path
@@ -110,26 +107,110 @@ def test_a_record_is_small_and_says_what_was_done(record: ShardRecord) -> None:
     assert len(pickle.dumps(record)) < 1500
 
 
-def test_a_path_that_cannot_be_simulated_is_named_with_point_and_seed(
-    plan: planning.Plan, monkeypatch: pytest.MonkeyPatch
+Simulate = Callable[[Any, Any, int, Any], None]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, fail: Simulate) -> None:
+    """Have every path call `fail` before it is simulated by cells."""
+    simulate_path = cohort.simulate_path
+
+    def simulate(pool: Any, seed: Any, path: int, outcome: Any) -> None:
+        simulate_path(pool, seed, path, outcome)
+        fail(pool, seed, path, outcome)
+
+    monkeypatch.setattr(cohort, "simulate_path", simulate)
+
+
+def test_a_point_that_fails_is_recorded_and_the_others_of_its_shard_finish(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail_at_path_4(pool: Any, seed: Any, path: int, outcome: Any) -> None:
-        if path == 4:
+    def fail(pool: Any, seed: Any, path: int, outcome: Any) -> None:
+        if path == 4 and pool.plans["fee_rate"][0] == 0:
             raise ZeroDivisionError("no members")
 
-    monkeypatch.setattr(cohort, "simulate_path", fail_at_path_4)
-    message = (
-        r"point 1 \(plans.main.fee_rate=0.0, motives.\*.education_speed=0.2\), path 4, seed 7: "
-        "ZeroDivisionError: no members"
+    run = begun_alone(small, tmp_path)
+    with monkeypatch.context() as patch:
+        failing(patch, fail)
+        record = shard.run(str(run.folder), Shard(1, 0, 12, 27))
+    (failure,) = record.failures
+    assert (failure.shard, failure.point, failure.path, failure.seed) == (1, 1, 4, 7)
+    assert failure.parameters == {
+        "plans.main.fee_rate": 0.0,
+        "motives.*.education_speed": 0.2,
+    }
+    assert failure.error == "ZeroDivisionError: no members"
+    assert "in fail" in failure.traceback
+    assert set(open_run(run.folder).pandas("paths")["point"]) == {2}
+    assert run.store.failed_shards().keys() == {1}
+    # and again, now that nothing fails
+    again = shard.run(str(run.folder), Shard(1, 0, 12, 27))
+    assert again.failures == ()
+    assert set(open_run(run.folder).pandas("paths")["point"]) == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (
+            lambda outcome: outcome.periods["share"].__setitem__((3, 0), np.nan),
+            "periods.share is nan at [3, 0]",
+        ),
+        (
+            lambda outcome: outcome.path["benefits"].__setitem__(0, np.inf),
+            "path.benefits is inf at [0]",
+        ),
+    ],
+)
+def test_a_figure_that_is_no_number_fails_its_point(
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Any], None],
+    told: str,
+) -> None:
+    def fail(pool: Any, seed: Any, path: int, outcome: Any) -> None:
+        if path == 8:
+            spoil(outcome)
+
+    run = begun_alone(small, tmp_path)
+    failing(monkeypatch, fail)
+    record = shard.run(str(run.folder), Shard(0, 0, 5, 15))
+    assert [(failure.point, failure.path, failure.error) for failure in record.failures] == [
+        (0, 8, told)
+    ]
+
+
+def test_points_that_are_left_out_have_no_rows(small: Path, tmp_path: Path) -> None:
+    run = begun_alone(small, tmp_path)
+    record = shard.run(str(run.folder), Shard(0, 0, 5, 35), left_out=(0, 2))
+    assert record.details["paths"] == 15
+    assert set(open_run(run.folder).pandas("paths")["point"]) == {1, 3}
+
+
+def test_a_shard_that_is_finished_is_not_simulated_again(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begun_alone(small, tmp_path)
+    before = shard.run(str(run.folder), Shard(0, 0, 5, 8))
+
+    def fail(*_: Any) -> None:
+        raise AssertionError("simulated again")
+
+    failing(monkeypatch, fail)
+    assert shard.run(str(run.folder), Shard(0, 0, 5, 8)) == before
+    with (run.folder / "paths" / "shard-00000.parquet").open("ab") as file:
+        file.write(b"more")
+    assert shard.run(str(run.folder), Shard(0, 0, 5, 8)).failures
+
+
+def test_a_worker_with_other_code_refuses(small: Path, tmp_path: Path) -> None:
+    run = begun_alone(small, tmp_path)
+    with pytest.raises(shard.CodeError, match="other code or versions than the run began with"):
+        shard.run(str(run.folder), Shard(0, 0, 5, 8), expected_code="0" * 16)
+    assert (
+        shard.run(str(run.folder), Shard(0, 0, 5, 8), expected_code=short_code()).details["paths"]
+        == 3
     )
-    with pytest.raises(shard.ShardError, match=message):
-        shard.run(str(plan.folder), Shard(1, 12, 17))
-    assert not (plan.folder / "periods" / "shard-00001.parquet").exists()
-
-
-def test_a_failure_survives_its_way_from_worker_to_flow() -> None:
-    error = pickle.loads(pickle.dumps(shard.ShardError("point 1, path 4, seed 7: no members")))
-    assert str(error) == "point 1, path 4, seed 7: no members"
 
 
 def test_a_run_by_cells_has_no_members_and_says_so_by_an_empty_table(
@@ -166,6 +247,7 @@ BOTH = [*FEW, "sweep.paths=3", "sweep.axes.engine=[cohort, member]"]
 def begun(config: Path, folder: Path, *overrides: str) -> planning.Plan:
     """Begin a run whose points are of either engine in turn, three paths each."""
     run = planning.plan(config, folder, overrides=[*BOTH, *overrides])
+    create_run(run.folder)
     planning.begin(run)
     return run
 
@@ -174,8 +256,8 @@ def begun(config: Path, folder: Path, *overrides: str) -> planning.Plan:
 def both(small: Path, tmp_path_factory: pytest.TempPathFactory) -> planning.Plan:
     """Return a run of which four points are done, in two shards that both engines are in."""
     run = begun(small, tmp_path_factory.mktemp("both"))
-    shard.run(str(run.folder), Shard(0, 0, 5))
-    shard.run(str(run.folder), Shard(1, 5, 12))
+    shard.run(str(run.folder), Shard(0, 0, 0, 5))
+    shard.run(str(run.folder), Shard(1, 0, 5, 12))
     return run
 
 
@@ -201,9 +283,9 @@ def test_members_have_rows_where_their_point_is_of_their_engine(both: planning.P
 
 def test_every_row_is_what_the_kernel_says(both: planning.Plan) -> None:
     scenario = scenario_at(both.config, 1)
-    pool, groups = shard.parameters(scenario), arrays.groups(scenario)
+    pool, groups = simulation.parameters(scenario), arrays.groups(scenario)
     outcome, seed = events.new_outcome(pool), np.uint64(7)
-    rows = np.concatenate(list(shard.engine(scenario, pool)(seed, 2, outcome)))
+    rows = np.concatenate(list(simulation.engine(scenario, pool)(seed, 2, outcome)))
     assert rows.dtype == MEMBER_ROW
     members = members_of(both)
     members = members[(members["point"] == 1) & (members["path"] == 2)]
@@ -250,9 +332,9 @@ def test_rows_do_not_depend_on_the_cut_nor_on_when_they_are_written(
 ) -> None:
     expected = open_run(both.folder).arrow("members")
     monkeypatch.setattr(member, "ROWS_AT_A_TIME", 64)
-    monkeypatch.setattr(store_module, "ROWS_OF_A_GROUP", 100)
+    monkeypatch.setattr(parquet, "ROWS_OF_A_GROUP", 100)
     one = begun(small, tmp_path)
-    shard.run(str(one.folder), Shard(0, 0, 12))
+    shard.run(str(one.folder), Shard(0, 0, 0, 12))
     found = open_run(one.folder).arrow("members")
     assert sorted(found.to_pylist(), key=str) == sorted(expected.to_pylist(), key=str)
     (file,) = (one.folder / "members").iterdir()
@@ -263,8 +345,9 @@ def test_rows_do_not_depend_on_the_cut_nor_on_when_they_are_written(
 
 
 def test_a_shard_computed_again_is_the_same_file(both: planning.Plan) -> None:
-    first = {entry.path: entry for entry in shard.run(str(both.folder), Shard(1, 5, 12)).files}
-    again = {entry.path: entry for entry in shard.run(str(both.folder), Shard(1, 5, 12)).files}
+    first = {entry.path: entry for entry in shard.run(str(both.folder), Shard(1, 0, 5, 12)).files}
+    (both.folder / "shards" / "shard-00001.json").unlink()
+    again = {entry.path: entry for entry in shard.run(str(both.folder), Shard(1, 0, 5, 12)).files}
     assert first == again
 
 
@@ -273,7 +356,7 @@ def test_a_sample_of_the_members_changes_nothing_else(
 ) -> None:
     """Some tenth of about 5000 rows: 6 sigma are 130, a false alarm in 10**8."""
     sampled = begun(small, tmp_path, "sweep.members_sample=0.1")
-    shard.run(str(sampled.folder), Shard(0, 0, 12))
+    shard.run(str(sampled.folder), Shard(0, 0, 0, 12))
     every, some = members_of(both), members_of(sampled)
     keys = ["point", "path", "member", "plan", "joined"]
     assert some.merge(every, on=list(every.columns)).shape[0] == len(some)
@@ -288,7 +371,7 @@ def test_a_sample_of_the_members_changes_nothing_else(
 
 def test_without_a_sample_there_is_a_file_without_rows(small: Path, tmp_path: Path) -> None:
     run = begun(small, tmp_path, "sweep.members_sample=0")
-    files = shard.run(str(run.folder), Shard(0, 3, 4)).files
+    files = shard.run(str(run.folder), Shard(0, 0, 3, 4)).files
     assert [(entry.path, entry.rows) for entry in files if entry.table == "members"] == [
         ("members/shard-00000.parquet", 0)
     ]
@@ -298,7 +381,7 @@ def test_without_a_sample_there_is_a_file_without_rows(small: Path, tmp_path: Pa
 def test_members_before_the_first_period_came_by_no_channel(small: Path, tmp_path: Path) -> None:
     people = "[{age: 30, sex: male, motive: staying, health: standard, members: 7, "
     run = begun(small, tmp_path, f"initial_members={people}tenure_periods: 5}}]")
-    shard.run(str(run.folder), Shard(0, 3, 4))
+    shard.run(str(run.folder), Shard(0, 0, 3, 4))
     before = members_of(run).query("joined < 0")
     assert len(before) == 7
     assert before["channel"].isna().all()
@@ -306,19 +389,24 @@ def test_members_before_the_first_period_came_by_no_channel(small: Path, tmp_pat
     assert set(before["age"]) == {30}
 
 
-def test_a_path_of_members_that_fails_is_named_and_leaves_nothing(
+def test_a_path_of_members_that_fails_leaves_none_of_its_point(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail_half_way(*_: Any) -> Any:
-        yield np.zeros(200, MEMBER_ROW)
-        raise ZeroDivisionError("no members")
+    simulate_path = member.simulate_path
+
+    def fail_half_way(pool: Any, individuals: Any, seed: Any, path: int, outcome: Any) -> Any:
+        yield from itertools.islice(simulate_path(pool, individuals, seed, path, outcome), 2)
+        if path == 1 and pool.plans["fee_rate"][0] == 0:
+            raise ZeroDivisionError("no members")
 
     run = begun(small, tmp_path)
-    monkeypatch.setattr(store_module, "ROWS_OF_A_GROUP", 100)
+    monkeypatch.setattr(member, "ROWS_AT_A_TIME", 64)
+    monkeypatch.setattr(parquet, "ROWS_OF_A_GROUP", 100)
     monkeypatch.setattr(member, "simulate_path", fail_half_way)
-    with pytest.raises(shard.ShardError, match=r"engine=member.* path 0, seed 7: ZeroDivision"):
-        shard.run(str(run.folder), Shard(0, 3, 5))
-    assert list((run.folder / "members").iterdir()) == []
+    record = shard.run(str(run.folder), Shard(0, 0, 3, 18))
+    assert [(failure.point, failure.path) for failure in record.failures] == [(1, 1), (3, 1)]
+    assert set(members_of(run)["point"]) == {5}
+    assert set(open_run(run.folder).pandas("paths")["point"]) == {2, 4, 5}
 
 
 def test_rows_that_cannot_be_written_are_told_as_such(
@@ -328,7 +416,7 @@ def test_rows_that_cannot_be_written_are_told_as_such(
         raise StoreError("disk full")
 
     run = begun(small, tmp_path)
-    monkeypatch.setattr(store_module.TableWriter, "write", refuse)
+    monkeypatch.setattr(parquet.TableWriter, "write", refuse)
     with pytest.raises(StoreError, match=r"^disk full$"):
-        shard.run(str(run.folder), Shard(0, 3, 5))
+        shard.run(str(run.folder), Shard(0, 0, 3, 5))
     assert not any(is_temporary(path.name) for path in run.folder.rglob("*"))

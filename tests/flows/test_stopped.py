@@ -2,10 +2,7 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,72 +10,24 @@ import pytest
 
 from flows.cli import INTERRUPTED, TERMINATED
 from flows.server import Server
-from tests.flows.conftest import environment_of
+from tests.flows import processes
+from tests.flows.processes import Running
 
 pytestmark = pytest.mark.end_to_end
 
-HUZHU = (sys.executable, "-m", "flows.cli")
 A_MINUTE = ("--workers", "2", "--set", "sweep.paths=50_000")
-MARK = "HUZHU_TEST_MARK"
-SECONDS_TO_END = 15.0
-
-
-class Running:
-    """`huzhu run` of a sweep that takes minutes, with a Prefect server of its own."""
-
-    def __init__(self, small: Path, results: Path, home: Path) -> None:
-        self.results = results
-        self.mark = uuid.uuid4().hex
-        self.process = subprocess.Popen(
-            [*HUZHU, "run", str(small), "--results", str(results), *A_MINUTE],
-            env=environment_of(home, **{MARK: self.mark, "PREFECT_API_URL": ""}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def wait_for(self, word: str) -> None:
-        """Return when a line with `word` was written on standard error."""
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            if word in line:
-                return
-        raise AssertionError(f"the run ended before it said {word!r}")
-
-    def processes(self) -> list[int]:
-        """Return every living process that the run started, itself included."""
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                if f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes():
-                    found.append(int(folder.name))
-            except OSError:
-                continue
-        return found
-
-    def all_gone(self) -> bool:
-        """Whether every process is gone, after a while."""
-        deadline = time.monotonic() + SECONDS_TO_END
-        while self.processes() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return not self.processes()
 
 
 @pytest.fixture
 def running(
     small: Path, tmp_path: Path, prefect_home: Path, prefect_server: Server
 ) -> Iterator[Running]:
+    """Run a sweep that takes minutes, with a Prefect server of its own."""
     # the session's server has made the database that this run's own server finds
     assert prefect_server.process.poll() is None
-    run = Running(small, tmp_path / "runs", prefect_home)
-    try:
+    arguments = ("run", small, "--results", tmp_path / "runs", *A_MINUTE)
+    with processes.running(prefect_home, *arguments, PREFECT_API_URL="") as run:
         yield run
-    finally:
-        run.process.kill()
-        run.process.communicate()
-        for process in run.processes():
-            os.kill(process, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(

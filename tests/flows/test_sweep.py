@@ -1,23 +1,31 @@
 """The flow in this process, on a real cluster, with the session's Prefect server."""
 
 import json
+import math
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 from urllib.request import Request, urlopen
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from distributed import WorkerPlugin
 from prefect.exceptions import ParameterTypeError
+from scipy import stats
 
+from configs.cluster import Local
 from configs.load import ConfigError
 from flows import layout, server, session, shard
 from flows import plan as planning
-from flows.shard import ShardError
-from flows.sweep import sweep
+from flows.sweep import PointsFailedError, sweep
 from kernels import cohort
+from results.atomic import StoreError
 from results.run import open_run
+from results.store import create_run
+from tests.flows.processes import contents
 
 pytestmark = pytest.mark.end_to_end
 
@@ -29,6 +37,11 @@ KEYS = {
 }
 
 Swept = Callable[[int, int], Path]
+
+
+def in_shards(patch: pytest.MonkeyPatch, shards: int) -> None:
+    """Have sweeps cut into some shards, whatever a path was measured to take."""
+    patch.setattr(layout, "pairs_a_shard", lambda cost, pairs, memory: math.ceil(pairs / shards))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,8 +59,10 @@ def swept(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Swept:
         if (shards, workers) not in done:
             folder = tmp_path_factory.mktemp(f"runs-{shards}-{workers}")
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(layout, "_shard_count", lambda scenario, pairs: shards)
-                done[shards, workers] = Path(sweep(str(small), str(folder), workers=workers))
+                in_shards(patch, shards)
+                done[shards, workers] = Path(
+                    sweep(str(small), str(folder), cluster=Local(workers=workers))
+                )
         return done[shards, workers]
 
     return run
@@ -77,14 +92,15 @@ def test_points_may_be_of_either_engine(
 ) -> None:
     few = ["market_members=4000", "claims.level=40", "sweep.paths=2"]
     few.append("sweep.axes.engine=[cohort, member]")
-    monkeypatch.setattr(layout, "_shard_count", lambda scenario, pairs: 5)
-    run = open_run(sweep(str(small), str(tmp_path), overrides=few, workers=2))
+    in_shards(monkeypatch, 5)
+    run = open_run(sweep(str(small), str(tmp_path), overrides=few, cluster=Local(workers=2)))
     members, paths = run.pandas("members"), run.pandas("paths")
     engines = run.pandas("points")["engine"]
     assert set(members["point"]) == set(engines.index[engines == "member"]) == {1, 3, 5, 7}
     one = planning.plan(small, tmp_path / "one", overrides=few)
+    create_run(one.folder)
     planning.begin(one)
-    shard.run(str(one.folder), layout.Shard(0, 0, 16))
+    shard.run(str(one.folder), layout.Shard(0, 0, 0, 16))
     for table, found in (("members", members), ("paths", paths)):
         expected = open_run(one.folder).pandas(table)
         pd.testing.assert_frame_equal(found.astype(str), expected.astype(str))
@@ -114,14 +130,20 @@ def test_the_flow_run_is_named_after_the_folder_and_leaves_artifacts(
 def test_the_flow_finds_a_whole_run_and_leaves_it_alone(swept: Swept, small: Path) -> None:
     folder = swept(7, 2)
     before = (folder / "manifest.json").read_bytes()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "_shard_count", lambda scenario, pairs: 7)
-        assert sweep(str(small), str(folder.parent)) == str(folder)
+    assert sweep(str(small), str(folder.parent)) == str(folder)
     assert (folder / "manifest.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"workers": 0}, {"seed": -1}, {"results": "runs"}, {"overrides": 3}]
+    "wrong",
+    [
+        {"cluster": {"kind": "local", "workers": 0}},
+        {"cluster": {"kind": "clouds"}},
+        {"design": {"paths": 0}},
+        {"seed": -1},
+        {"results": "runs"},
+        {"overrides": 3},
+    ],
 )
 def test_parameters_are_checked_as_prefect_checks_them(small: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises((ParameterTypeError, TypeError), match=next(iter(wrong))):
@@ -136,30 +158,126 @@ def test_a_bad_configuration_fails_the_flow_with_its_message(small: Path, tmp_pa
 
 def test_progress_reaches_whoever_opened_the_session(small: Path, tmp_path: Path) -> None:
     seen: list[session.Progress] = []
-    with session.opened(1, seen.append) as here:
+    with session.opened(Local(workers=1), seen.append) as here:
         assert here.workers == 1
         sweep(str(small), str(tmp_path), seed=99)
-    assert seen[0] == session.Progress("compiling", 0, 40)
+    assert seen[:2] == [session.Progress(stage, 0, 40) for stage in ("compiling", "measuring")]
     assert session.Progress("simulating", 40, 40) in seen
-    assert [step.stage for step in seen[-2:]] == ["summarising", "drawing"]
+    stages = list(dict.fromkeys(step.stage for step in seen[2:]))
+    assert stages == ["simulating", "compacting", "summarising", "drawing"]
 
 
-def _break_kernels() -> None:
-    """Have this worker's kernel fail at once."""
+def _break_kernels(dask_worker: Any = None) -> None:
+    """Have this worker's kernel fail on one path of one point."""
+    simulate_path = cohort.simulate_path
 
-    def fail(*_: Any) -> None:
-        raise ZeroDivisionError("no members")
+    def fail(pool: Any, seed: Any, path: int, outcome: Any) -> None:
+        simulate_path(pool, seed, path, outcome)
+        if path == 3 and pool.plans["fee_rate"][0] == 0.08:
+            raise ZeroDivisionError("no members")
 
     cohort.simulate_path = cast(Any, fail)
 
 
-def test_a_path_that_fails_ends_the_flow_and_is_named(small: Path, tmp_path: Path) -> None:
-    message = r"point 0 \(.*\), path 0, seed 5: ZeroDivisionError: no members"
-    with session.opened(1) as here:
-        session.wait_for_kernels(here)
+def test_points_that_fail_are_recorded_and_retried_and_the_others_finish(
+    swept: Swept, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_shards(monkeypatch, 7)
+    with session.opened(Local(workers=1)) as here:
+        here.wait_for_kernels()
         here.client.run(_break_kernels)
-        with pytest.raises(ShardError, match=message):
-            sweep(str(small), str(tmp_path), seed=5)
+        with pytest.raises(PointsFailedError, match=r"2 points failed, the first: point 2 \("):
+            sweep(str(small), str(tmp_path))
     (folder,) = tmp_path.iterdir()
-    assert open_run(folder).manifest.status == "running"
-    assert not (folder / "shards").exists()
+    run = open_run(folder)
+    assert run.manifest.status == "failed"
+    assert [(failure.point, failure.path) for failure in run.manifest.failures] == [(2, 3), (3, 3)]
+    assert all("ZeroDivisionError: no members" in f.traceback for f in run.manifest.failures)
+    assert set(run.pandas("paths")["point"]) == {0, 1, 2, 3}
+    counts = run.pandas("paths").groupby("point").size()
+    assert list(counts[:2]) == [10, 10]
+    assert (counts[2:] < 10).all()
+    untouched = {path: path.stat().st_mtime_ns for path in folder.glob("paths/shard-0000[0-2]*")}
+    assert len(untouched) == 3
+
+    with session.opened(Local(workers=1)):
+        with pytest.raises(PointsFailedError, match="2 points failed"):
+            sweep(str(folder))  # what has failed is not done again unasked
+        seen = {path: path.stat().st_mtime_ns for path in untouched}
+        assert sweep(str(folder), again=True) == str(folder)
+    assert seen == untouched
+    assert open_run(folder).manifest.status == "complete"
+    assert open_run(folder).manifest.failures == ()
+    assert contents(folder) == contents(swept(1, 1))
+
+
+def test_a_sweep_begun_anew_moves_what_is_there_aside(small: Path, tmp_path: Path) -> None:
+    first = Path(sweep(str(small), str(tmp_path), cluster=Local(workers=1)))
+    before = contents(first)
+    again = Path(sweep(str(small), str(tmp_path), cluster=Local(workers=1), fresh=True))
+    assert again == first
+    (aside,) = (folder for folder in tmp_path.iterdir() if folder != first)
+    assert aside.name.startswith(f"{first.name}.until-")
+    assert contents(aside) == contents(again) == before
+
+
+def test_a_second_run_of_the_same_folder_is_refused(small: Path, tmp_path: Path) -> None:
+    run = planning.plan(small, tmp_path)
+    with planning.held(run), pytest.raises(StoreError, match="another run is writing here"):
+        sweep(str(small), str(tmp_path))
+
+
+def test_paths_stop_where_the_outcome_is_known_well_enough(small: Path, tmp_path: Path) -> None:
+    rule = "{outcome: members_end, relative_half_width: 0.078, confidence: 0.9, at_least: 8}"
+    overrides = ["sweep.paths=64", f"sweep.stop_when={rule}"]
+    run = open_run(sweep(str(small), str(tmp_path), overrides=overrides, cluster=Local(workers=2)))
+    paths = run.pandas("paths")
+    for _, rows in paths.groupby("point"):
+        count = len(rows)
+        assert sorted(rows["path"]) == list(range(count))
+        assert count in {8, 16, 32, 64}
+        looks = [looked for looked in (8, 16, 32, 64) if looked <= count]
+        narrow = [_is_narrow(rows[rows["path"] < looked]["members_end"]) for looked in looks]
+        assert narrow[:-1] == [False] * (len(looks) - 1)
+        assert narrow[-1] or count == 64
+    assert len(set(paths.groupby("point").size())) > 1
+
+
+def _is_narrow(values: "pd.Series[float]") -> bool:
+    """Whether the interval of the mean is as narrow as was asked for, by SciPy."""
+    low, high = stats.t.interval(0.9, len(values) - 1, values.mean(), stats.sem(values))
+    return bool((high - low) / 2 <= 0.078 * values.mean())
+
+
+class _Hog(WorkerPlugin):
+    """Has every worker, one started later too, run out of memory on one path of one point."""
+
+    def setup(self, worker: Any) -> None:
+        simulate_path = cohort.simulate_path
+
+        def hog(pool: Any, seed: Any, path: int, outcome: Any) -> None:
+            simulate_path(pool, seed, path, outcome)
+            held = []
+            while path == 3 and pool.plans["fee_rate"][0] == 0.08:
+                held.append(np.ones(2_000_000))
+                time.sleep(0.02)
+
+        cohort.simulate_path = cast(Any, hog)
+
+
+def test_a_shard_that_runs_out_of_memory_is_recorded_and_the_others_finish(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_shards(monkeypatch, 8)
+    settings = Local(workers=2, memory_bytes=600_000_000)
+    with session.opened(settings) as here:
+        here.wait_for_kernels()
+        here.client.register_plugin(_Hog())
+        with pytest.raises(PointsFailedError, match="the worker died over it again and again"):
+            sweep(str(small), str(tmp_path), overrides=["sweep.axes.plans.main.fee_rate=[0, 0.08]"])
+    (folder,) = tmp_path.iterdir()
+    run = open_run(folder)
+    assert {failure.point for failure in run.manifest.failures} == {2, 3}
+    assert len(run.manifest.failures) == 2
+    counts = run.pandas("paths").groupby("point").size()
+    assert list(counts) == [10, 10, 5, 5]

@@ -10,7 +10,7 @@ import pytest
 from configs import arrays
 from configs.record import Record
 from configs.scenario import Scenario
-from flows import shard
+from flows import simulation
 from kernels.events import new_outcome
 from tests.kernels.pools import LAST_AGE, SEED, scenario, with_changes
 from tests.kernels.rich_pool import RICH
@@ -258,9 +258,9 @@ def given_to_kernels(chosen: Scenario) -> set[tuple[str, bytes, tuple[int, ...]]
 
 def simulated(chosen: Scenario) -> list[bytes]:
     """Simulate one path the way a run does: everything that it leaves behind."""
-    parameters = shard.parameters(chosen)
+    parameters = simulation.parameters(chosen)
     outcome = new_outcome(parameters)
-    members = [rows.tobytes() for rows in shard.engine(chosen, parameters)(SEED, 0, outcome)]
+    members = [rows.tobytes() for rows in simulation.engine(chosen, parameters)(SEED, 0, outcome)]
     return [*(rows.tobytes() for rows in outcome), *members]
 
 

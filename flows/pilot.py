@@ -1,0 +1,70 @@
+"""A few paths of a sweep, simulated to learn what it is going to take."""
+
+import time
+
+import numpy as np
+
+from configs.load import ConfigError
+from configs.sweep import Config, engines, point_count, scenario_at, seed_at
+from flows import simulation
+from flows.layout import COPIES, Cost
+from flows.simulation import PathError
+
+PILOT_POINTS = 8
+"""Points of which a path is simulated, drawn at random: the mean over points is what counts."""
+
+PILOT_SECONDS = 3.0
+"""After so many no further point is begun."""
+
+BYTES_A_MEMBER = 14
+"""What the member engine holds for a person of the market: slots, classes, rows on their way."""
+
+UNKNOWN_SECONDS = 0.1
+"""Taken for a path where none could be simulated; the shards will tell why."""
+
+
+def measure(config: Config) -> Cost:
+    """Return what a sweep's paths cost; simulates one path of a few points, keeps nothing.
+
+    Parameters
+    ----------
+    config : Config
+        The sweep as resolved; its kernels are compiled already, or compiling counts.
+    """
+    ended = time.monotonic() + PILOT_SECONDS
+    seconds: list[float] = []
+    for point in _some_points(config):
+        if seconds and time.monotonic() > ended:
+            break
+        seconds += _seconds_of(config, point)
+    return cost(config, float(np.mean(seconds)) if seconds else UNKNOWN_SECONDS)
+
+
+def _some_points(config: Config) -> list[int]:
+    """Return a few points, the same ones each time."""
+    drawn = np.random.default_rng(0).integers(0, point_count(config), PILOT_POINTS)
+    return list(dict.fromkeys(map(int, drawn)))
+
+
+def _seconds_of(config: Config, point: int) -> list[float]:
+    """Return the seconds of one path of a point; none if it fails."""
+    try:
+        scenario, seed = scenario_at(config, point), seed_at(config, point)
+        return [simulation.simulate(scenario, seed, point, range(1)).kernel_seconds]
+    except (ConfigError, PathError):
+        return []
+
+
+def cost(config: Config, seconds_a_path: float) -> Cost:
+    """Return what a sweep's paths cost, with their time given.
+
+    Point 0 stands for all in the memory that they take.
+    """
+    scenario = scenario_at(config, 0)
+    people = scenario.market_members * ("member" in engines(config))
+    outcomes = simulation.new_outcomes(simulation.parameters(scenario), 1)
+    return Cost(
+        seconds_a_path=seconds_a_path,
+        bytes_a_path=people * BYTES_A_MEMBER,
+        bytes_a_pair=COPIES * sum(rows.nbytes for rows in outcomes),
+    )
