@@ -6,10 +6,10 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cohort, members, start
+from benchmarks import cohort, members, start, sweeps
 from benchmarks.record import BENCHMARKS, Figure
 
-MODULES = (cohort, members, start)
+MODULES = (cohort, members, start, sweeps)
 
 
 def table(figures: list[Figure]) -> Table:

@@ -5,14 +5,15 @@ in a run's digest.
 """
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
-    FilePath,
     JsonValue,
     Tag,
     ValidationError,
@@ -20,10 +21,10 @@ from pydantic import (
 )
 
 from configs import yaml_text
-from configs.messages import ConfigError, Problem, problems_of, report
+from configs.dotted import nearest, place_of
+from configs.messages import ConfigError, Problem, problems_of, report, value
 from configs.record import Record
 
-ADDRESS = r"^(tcp|tls|ws|wss|ucx)://[^\s/]+:\d+$"
 _SIZE = re.compile(r"^\s*([0-9.]+)\s*([kMGT]?)i?B?\s*$", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 KINDS = ("local", "scheduler", "jobqueue", "gateway", "kubernetes")
@@ -39,7 +40,30 @@ def _bytes(size: Any) -> Any:
     return round(float(match[1]) * _UNITS[match[2].lower()])
 
 
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=10**6)]
+def _form(pattern: str, expected: str) -> AfterValidator:
+    """Declare what text looks like, and how messages say so."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"expected {expected}, got {text!r}")
+        return text
+
+    return AfterValidator(check)
+
+
+Address = Annotated[
+    str,
+    _form(
+        r"(tcp|tls)://[^\s/]+:[0-9]{1,5}",
+        "tcp://host:port or tls://host:port, as the scheduler says when it starts",
+    ),
+]
+GatewayAddress = Annotated[str, _form(r"https?://\S+", "http://… or https://…")]
+ProxyAddress = Annotated[str, _form(r"gateway://[^\s/]+:[0-9]{1,5}", "gateway://host:port")]
+ClusterName = Annotated[
+    str, _form(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", "at most 50 small letters, digits and hyphens")
+]
+Bytes = Annotated[int, Field(ge=10**6), BeforeValidator(_bytes, json_schema_input_type=int | str)]
 Options = dict[str, JsonValue]
 
 
@@ -68,18 +92,22 @@ class Local(Record):
 
 
 class Tls(Record):
-    """Certificates with which scheduler, workers and client know one another."""
+    """Certificates with which scheduler, workers and client know one another.
 
-    ca_file: FilePath = Field(description="certificate of the authority that signed the others")
-    certificate_file: FilePath = Field(description="certificate of this client")
-    key_file: FilePath = Field(description="private key of this client")
+    Whether the files are there is looked at by who connects: a worker reads the section too, and
+    has no such files.
+    """
+
+    ca_file: Path = Field(description="certificate of the authority that signed the others")
+    certificate_file: Path = Field(description="certificate of this client")
+    key_file: Path = Field(description="private key of this client")
 
 
 class Scheduler(Record):
     """A Dask scheduler that runs already, with workers of its own."""
 
     kind: Literal["scheduler"] = Field(default="scheduler", description="which kind of cluster")
-    address: str = Field(description="of the scheduler, tcp://host:port", pattern=ADDRESS)
+    address: Address = Field(description="of the scheduler, tcp://host:port")
     tls: Tls | None = Field(default=None, description="certificates, with an address tls://")
     least_workers: int = Field(default=1, ge=1, description="how many workers are waited for")
     wait_seconds: float = Field(
@@ -109,44 +137,52 @@ class JobQueue(Record):
     options: Options = Field(
         default_factory=dict, description="for dask-jobqueue's class: cores, memory, queue, …"
     )
-    wait_seconds: float = Field(
-        default=600.0, gt=0, description="how long the first worker is waited for"
-    )
+    wait_seconds: float = _waiting()
 
 
 class Gateway(Record):
     """A cluster that Dask Gateway starts; it is told who asks by Dask's own configuration."""
 
     kind: Literal["gateway"] = Field(default="gateway", description="which kind of cluster")
-    address: str = Field(description="of the gateway", pattern=r"^https?://")
+    address: GatewayAddress = Field(description="of the gateway")
+    proxy_address: ProxyAddress | None = Field(
+        default=None, description="of its schedulers' proxy; without it that of the gateway"
+    )
     workers: int = Field(ge=1, description="how many workers")
     options: Options = Field(default_factory=dict, description="the gateway's cluster options")
-    wait_seconds: float = Field(
-        default=600.0, gt=0, description="how long the first worker is waited for"
-    )
+    wait_seconds: float = _waiting()
 
 
 class Kubernetes(Record):
     """A cluster that the Dask operator starts in Kubernetes."""
 
     kind: Literal["kubernetes"] = Field(default="kubernetes", description="which kind of cluster")
-    name: str = Field(default="huzhu", description="of the cluster", pattern=r"^[a-z0-9-]+$")
+    name: ClusterName | None = Field(
+        default=None, description="of the cluster; without it a new one each time"
+    )
     image: str = Field(description="container image with huzhu installed")
     namespace: str | None = Field(default=None, description="where; without it the current one")
     workers: int = Field(ge=1, description="how many workers")
     options: Options = Field(default_factory=dict, description="for KubeCluster's class")
-    wait_seconds: float = Field(
-        default=600.0, gt=0, description="how long the first worker is waited for"
-    )
+    wait_seconds: float = _waiting()
 
 
-def _kind(section: Any) -> str | None:
-    """Return the kind of a cluster: `local` unless it says otherwise."""
-    if isinstance(section, dict):
-        kind = section.get("kind", "local")
-    else:
-        kind = getattr(section, "kind", None)
-    return f"[{kind}]" if kind in KINDS else None
+def _kind(section: Any) -> str:
+    """Return the tag of a cluster's kind: `local` unless it says otherwise."""
+    kind = section.get("kind", "local") if isinstance(section, dict) else section.kind
+    return f"[{kind}]"
+
+
+def _with_known_kind(section: Any) -> Any:
+    """Make sure that a section says of which kind its cluster is."""
+    if not isinstance(section, dict | Record):
+        raise ValueError(f"expected a mapping, got {value(section)}")
+    kind = section.get("kind", "local") if isinstance(section, dict) else None
+    if kind is not None and kind not in KINDS:
+        near = nearest(kind, KINDS) if isinstance(kind, str) else None
+        remedy = f"; did you mean {near}?" if near else ""
+        raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {value(kind)}{remedy}")
+    return section
 
 
 Cluster = Annotated[
@@ -155,11 +191,8 @@ Cluster = Annotated[
     | Annotated[JobQueue, Tag("[jobqueue]")]
     | Annotated[Gateway, Tag("[gateway]")]
     | Annotated[Kubernetes, Tag("[kubernetes]")],
-    Discriminator(
-        _kind,
-        custom_error_type="kind",
-        custom_error_message=f"expected a mapping whose kind is one of {', '.join(KINDS)}",
-    ),
+    Discriminator(_kind),
+    BeforeValidator(_with_known_kind),
 ]
 """Where a sweep is computed."""
 
@@ -176,21 +209,23 @@ def cluster_of(text: str) -> "Local | Scheduler | JobQueue | Gateway | Kubernete
     Parameters
     ----------
     text : str
-        Address of a Dask scheduler, or a YAML file with one mapping: a section `cluster`, or what
-        would stand in it.
+        The word `local`; the address of a Dask scheduler; or a YAML file with one mapping: a
+        section `cluster`, or what would stand in it.
 
     Raises
     ------
     ConfigError
         The message names file and field, what was expected and what came.
     """
+    if text == "local":
+        return Local()
     if "://" in text:
         return _checked({"kind": "scheduler", "address": text}, "--cluster")
     file = Path(text)
     if not file.is_file():
         raise ConfigError(
-            f"--cluster: expected the address of a scheduler, such as tcp://10.0.0.1:8786, or an "
-            f"existing YAML file, got {text!r}"
+            "--cluster: expected `local`, the address of a scheduler, such as tcp://10.0.0.1:8786, "
+            f"or an existing YAML file, got {text!r}"
         )
     try:
         tree = yaml_text.parse(file.read_text(encoding="utf-8"))
@@ -228,6 +263,6 @@ def _checked(tree: Any, source: str) -> "Local | Scheduler | JobQueue | Gateway 
     except ValidationError as error:
         problems = [
             Problem(problem.location[1:] or problem.location, problem.text)
-            for problem in problems_of(error, lambda _: None)
+            for problem in problems_of(error, partial(place_of, _File))
         ]
     raise ConfigError(report(problems, lambda _: source))

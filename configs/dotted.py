@@ -180,11 +180,12 @@ def _forms(declared: Any) -> list[tuple[str | None, Any]]:
     declared = _unannotated(declared)
     if get_origin(declared) not in (Union, UnionType):
         return [(None, declared)]
-    return [
-        (next((item.tag for item in _metadata(form) if isinstance(item, Tag)), None), form)
-        for form in get_args(declared)
-        if form is not NoneType
-    ]
+    found: list[tuple[str | None, Any]] = []
+    for form in get_args(declared):
+        tag = next((item.tag for item in get_args(form)[1:] if isinstance(item, Tag)), None)
+        within = _forms(form) if tag is None else []
+        found += within if len(within) > 1 else [(tag, form)] if form is not NoneType else []
+    return found
 
 
 @cache

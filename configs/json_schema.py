@@ -35,6 +35,8 @@ def json_schema() -> Schema:
         if name not in whole:
             definition.pop("required", None)
     for node in _schemas(schema):
+        if "oneOf" in node:  # `{workers: 2}` fits more than one cluster, none requiring its kind
+            node["anyOf"] = node.pop("oneOf")
         for field in node.get("properties", {}).values():
             field["description"] = _description(field)
     _drop_titles(schema)

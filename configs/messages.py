@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any, NamedTuple, get_origin
 
 from pydantic import JsonValue, ValidationError
@@ -34,6 +35,7 @@ _KINDS = {
     bool: "true or false",
     str: "text",
     date: "a date such as 2018-10-16",
+    Path: "the path of a file",
     dict: "a mapping of names",
     tuple: "a list",
     JsonValue: "a value",

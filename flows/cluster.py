@@ -7,6 +7,7 @@ start are processes of one thread each: a crash in a kernel takes one worker, no
 import contextlib
 import importlib
 import logging
+import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,10 @@ QUEUES: Final = {
     "local": "local.LocalCluster",
 }
 """Class of dask-jobqueue for each batch system."""
+
+
+_KEPT: Final[list[Any]] = []
+"""Connections to gateways: collected before the program's end, they complain of being closed."""
 
 
 class ClusterError(Exception):
@@ -185,13 +190,24 @@ def _client_of(settings: Scheduler) -> "Iterator[Client]":
             set_as_default=False,
         )
     except (OSError, TimeoutError, ValueError, TypeError) as error:
-        raise ClusterError(
-            f"{settings.address}: no Dask scheduler answers within {settings.wait_seconds:.0f} s "
-            f"({_reason(error)}); start one with `dask scheduler`, or leave --cluster out"
-        ) from error
+        raise ClusterError(_unreachable(settings, _reason(error))) from error
     with client:
-        _wait_for_workers(client, settings.address, settings.least_workers, settings.wait_seconds)
+        seconds, remedy = settings.wait_seconds, "start some with `dask worker`, one thread each"
+        _wait_for_workers(client, settings.address, settings.least_workers, seconds, remedy)
         yield client
+
+
+def _unreachable(settings: Scheduler, reason: str) -> str:
+    """Return what is to be said of a scheduler that there is no way to."""
+    if "SSL" in reason:
+        return (
+            f"{settings.address}: scheduler and client do not accept one another's certificates "
+            f"({reason}); name those of the scheduler's own authority in cluster.tls"
+        )
+    return (
+        f"{settings.address}: no Dask scheduler answers within {settings.wait_seconds:.0f} s "
+        f"({reason}); start one with `dask scheduler`, or leave --cluster out"
+    )
 
 
 def _security(tls: Tls | None) -> "Security | None":
@@ -200,6 +216,9 @@ def _security(tls: Tls | None) -> "Security | None":
 
     if tls is None:
         return None
+    for name, file in tls:
+        if not file.is_file():
+            raise ClusterError(f"cluster.tls.{name}: expected a file of this machine, got {file}")
     return Security(
         require_encryption=True,
         tls_ca_file=str(tls.ca_file),
@@ -208,34 +227,37 @@ def _security(tls: Tls | None) -> "Security | None":
     )
 
 
-def _wait_for_workers(client: "Client", name: str, least: int, seconds: float) -> None:
+def _wait_for_workers(client: "Client", name: str, least: int, seconds: float, remedy: str) -> None:
     """Wait until a cluster has some workers."""
     try:
         client.wait_for_workers(least, timeout=seconds)
     except TimeoutError:
+        there = len(_workers_of(client))
         raise ClusterError(
-            f"{name}: {len(_workers_of(client))} of {least} workers within {seconds:.0f} s; start "
-            "some with `dask worker`, one thread each"
+            f"{name}: {there} of {least} workers within {seconds:.0f} s; {remedy}"
         ) from None
 
 
 @contextmanager
 def _started(settings: JobQueue | Gateway | Kubernetes) -> "Iterator[Client]":
     """Start a cluster through its own class, and end it at the end."""
-    make = {"jobqueue": _job_queue, "gateway": _gateway, "kubernetes": _kubernetes}[settings.kind]
-    wanted = settings.jobs if isinstance(settings, JobQueue) else settings.workers
-    try:
-        cluster = make(settings)
-    except ClusterError:
-        raise
-    except Exception as error:
-        raise ClusterError(f"cannot start a {settings.kind} cluster: {_reason(error)}") from error
-    with cluster:
-        cluster.scale(wanted)
-        with cluster.get_client() as client:
-            name = f"a {settings.kind} cluster"
-            _wait_for_workers(client, name, 1, settings.wait_seconds)
-            yield client
+    make, remedy = {
+        "jobqueue": (_job_queue, "look at the queue, and at its jobs' logs"),
+        "gateway": (_gateway, "look at the gateway's log"),
+        "kubernetes": (_kubernetes, "look at the pods of the cluster"),
+    }[settings.kind]
+    name = f"a {settings.kind} cluster"
+    with contextlib.ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(make(settings))
+            cluster.scale(settings.jobs if isinstance(settings, JobQueue) else settings.workers)
+            client = stack.enter_context(cluster.get_client())
+        except ClusterError:
+            raise
+        except Exception as error:
+            raise ClusterError(f"cannot start {name}: {_reason(error)}") from error
+        _wait_for_workers(client, name, 1, settings.wait_seconds, remedy)
+        yield client
 
 
 def _job_queue(settings: Any) -> Any:
@@ -253,13 +275,28 @@ def _job_queue(settings: Any) -> Any:
         "dashboard_address": "127.0.0.1:0",
         **given.get("scheduler_options", {}),
     }
-    return getattr(_module(module, "jobqueue"), kind)(**given)
+    queue = getattr(_module(module, "jobqueue"), kind)
+    _check_command(queue.job_cls.submit_command or "")
+    return queue(**given)
+
+
+def _check_command(command: str) -> None:
+    """Make sure that jobs can be submitted from here: otherwise a log would say so, nobody else."""
+    program = command.partition(" ")[0]
+    if program and shutil.which(program) is None:
+        raise ClusterError(
+            f"cannot start a jobqueue cluster: there is no `{program}` on this machine; start "
+            "huzhu on one from which jobs are submitted"
+        )
 
 
 def _gateway(settings: Any) -> Any:
     """Return a cluster of a gateway's."""
-    gateway = _module("dask_gateway", "gateway").Gateway(settings.address)
-    return gateway.new_cluster(shutdown_on_close=True, **settings.options)
+    made = _module("dask_gateway", "gateway").GatewayCluster(
+        settings.address, settings.proxy_address, shutdown_on_close=True, **settings.options
+    )
+    _KEPT.append(made.gateway)
+    return made
 
 
 def _kubernetes(settings: Any) -> Any:
@@ -288,7 +325,8 @@ def _reason(error: BaseException) -> str:
 
 def _workers_of(client: "Client") -> Mapping[str, Any]:
     """Return what the scheduler knows of each worker, by address."""
-    found: Mapping[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
+    # a scheduler that is away just now has said nothing
+    found: Mapping[str, Any] = client.scheduler_info(n_workers=-1).get("workers", {})
     return found
 
 
@@ -300,15 +338,31 @@ def workers_by_host(client: "Client") -> Mapping[str, Sequence[str]]:
     return found
 
 
-def lost(error: BaseException) -> bool:
-    """Whether an error says that scheduler or connection went away, not that a task failed."""
+def lost(error: BaseException, client: "Client | None" = None) -> bool:
+    """Whether an error says that scheduler or connection went away, not that a task failed.
+
+    When a scheduler dies every future is cancelled at once. What is handed out after that waits
+    until the client is connected again, or is cancelled when it gives up, after the time that it
+    had for connecting at first. A machine that is gone without a word is noticed after
+    SECONDS_TO_NOTICE. A task over which workers died is no loss: it raises KilledWorker.
+
+    Parameters
+    ----------
+    error : BaseException
+        What a future, or the client, raised.
+    client : distributed.Client, optional
+        The client, whose own failures without a connection have no type of theirs.
+    """
     from asyncio import CancelledError
 
-    from distributed.client import FutureCancelledError, FuturesCancelledError
+    from distributed.client import ClosedClientError, FutureCancelledError, FuturesCancelledError
     from distributed.comm.core import CommClosedError
 
-    kinds = (CommClosedError, FutureCancelledError, FuturesCancelledError, CancelledError)
-    return isinstance(error, kinds)
+    kinds = (
+        *(CommClosedError, ClosedClientError, CancelledError),
+        *(FutureCancelledError, FuturesCancelledError),
+    )
+    return isinstance(error, kinds) or (client is not None and client.status != "running")
 
 
 def check_workers(client: "Client", folder: str) -> None:
@@ -349,10 +403,11 @@ def check_workers(client: "Client", folder: str) -> None:
 
 def _complaints(answer: Any, here: tuple[Code, str], folder: str) -> list[str]:
     """Return what is wrong with a worker, by what it answered."""
-    if isinstance(answer, ModuleNotFoundError):
-        return [f"huzhu is not installed there ({answer})"]
     if isinstance(answer, BaseException):
-        return [_reason(answer)]
+        why = _reason(answer)
+        # what cannot even be unpickled there comes back as text
+        absent = isinstance(answer, ModuleNotFoundError) or why.startswith("ModuleNotFoundError")
+        return [f"huzhu is not installed there ({why})" if absent else why]
     theirs, manifest = answer
     told = differences(theirs, here[0])
     return told if manifest == here[1] else [*told, f"{folder} is another folder there"]

@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from configs.cluster import Cluster, Local
 from flows import cluster, warmup
-from flows.cluster import Connected
+from flows.cluster import ClusterError, Connected
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+SECONDS_BETWEEN_TRIES: Final = 1.0
+"""How long after a try to connect again the next one is made."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,11 @@ class Session:
         """Return once the kernels are compiled, or found compiled: the seconds it took a worker."""
         return max(float(future.result()) for future in self._warming)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the connection stands."""
+        return self.client.status == "running"
+
     def connect_again(self) -> None:
         """Connect to a scheduler that went away and is back, or comes back in time.
 
@@ -103,8 +111,16 @@ class Session:
             It does not come back.
         """
         self._show(replace(self._shown, stage="waiting for the scheduler"))
-        self._open.close()
-        self._connect()
+        ended = time.monotonic() + getattr(self._settings, "wait_seconds", 0.0)
+        while True:
+            self._open.close()
+            try:
+                self._connect()
+                return
+            except Exception as error:  # it may go away again in the midst of any step
+                if time.monotonic() > ended:
+                    raise ClusterError(f"the cluster went away: {error}") from error
+            time.sleep(SECONDS_BETWEEN_TRIES)
 
     def close(self) -> None:
         """End what was started, or leave alone what was there."""

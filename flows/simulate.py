@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from configs.sweep import rounds, seed_at, values_at
 from flows import cluster, layout, shard
 from flows import plan as planning
+from flows.cluster import ClusterError
 from flows.code import short_code
 from flows.layout import Cost, Cut, Shard, blocks
 from flows.plan import Plan
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 SHARDS_A_WORKER: Final = 3
 """Shards handed out ahead: no worker waits, and the scheduler need not remember the sweep."""
+
+LOSSES_IN_VAIN: Final = 5
+"""How often a cluster may go away without one shard done in between."""
 
 T = TypeVar("T")
 Tell = Callable[[int], None]
@@ -204,15 +208,22 @@ def _settled_points(run: Plan, cut: Cut, tally: Tally, place: int) -> frozenset[
 def _records(run: Plan, here: Session, tasks: Sequence[Task]) -> Iterator[tuple[Task, ShardRecord]]:
     """Yield each task with its record, as workers finish them; a lost scheduler is waited for."""
     left = {task.shard.index: task for task in tasks}
+    in_vain = 0
     while left:
         try:
+            if not here.is_alive:
+                here.connect_again()
             for task, record in _handed_out(run, here, list(left.values())):
                 del left[task.shard.index]
+                in_vain = 0
                 yield task, record
         except Exception as error:
-            if here.connected.ours or not cluster.lost(error):
+            in_vain += 1
+            gone = cluster.lost(error, here.client)
+            if isinstance(error, ClusterError | StoreError | CodeError) or not gone:
                 raise
-            here.connect_again()
+            if in_vain > LOSSES_IN_VAIN:
+                raise ClusterError(f"the cluster goes away again and again: {error}") from error
 
 
 def _handed_out(
@@ -256,7 +267,7 @@ def fan_out(
             handed_out[future.key] = task
             finished.add(future)
 
-    hand_out(SHARDS_A_WORKER * here.workers)
+    hand_out(SHARDS_A_WORKER * max(1, here.workers))  # none, while all are begun anew
     for future in finished:
         yield handed_out.pop(future.key), future
         hand_out(1)

@@ -90,6 +90,8 @@ def test_designs_fit_the_schema(schema: dict[str, Any], sweep: str) -> None:
         ("sweep: {policies: {a: [3]}}", "$.sweep.policies.a"),
         ("sweep: {stop_when: {width: 3}}", "$.sweep.stop_when"),
         ("extends: [a, b]", "$.extends"),
+        ("cluster: {kind: cloud}", "$.cluster"),
+        ("cluster: {kind: local, workers: many}", "$.cluster"),
     ],
 )
 def test_what_would_be_refused_does_not_fit(schema: dict[str, Any], text: str, where: str) -> None:

@@ -7,7 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
@@ -15,12 +18,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from distributed import KilledWorker
+
 from configs import cluster as configured
 from flows import cluster
 from flows.cluster import ClusterError
 from flows.code import short_code
 from tests.flows.conftest import ROOT, environment_of
-from tests.flows.processes import Scheduler, wait_until
+from tests.flows.processes import Scheduler, free_port, wait_until
 
 pytestmark = pytest.mark.end_to_end
 
@@ -96,6 +101,19 @@ def test_a_worker_with_other_code_is_named(
     assert len(remedy) == 1
 
 
+def test_a_worker_without_huzhu_is_named(
+    scheduler: Scheduler, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other" / "flows").mkdir(parents=True)  # in the way of ours
+    (tmp_path / "other" / "flows" / "__init__.py").touch()
+    scheduler.start(1, PYTHONPATH=str(tmp_path / "other"))
+    with (
+        cluster.connected(at(scheduler)) as here,
+        pytest.raises(ClusterError, match=r"^worker tcp://.*: huzhu is not installed there \(Mod"),
+    ):
+        cluster.check_workers(here.client, str(folder))
+
+
 def test_a_worker_that_does_not_see_the_folder_is_named(
     scheduler: Scheduler, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +153,54 @@ def test_a_cluster_whose_library_is_missing_says_what_to_install() -> None:
         pass
 
 
+def test_a_queue_whose_commands_are_not_here_is_told() -> None:
+    settings = configured.JobQueue(
+        system="slurm", jobs=1, options={"cores": 1, "memory": "1GB", "queue": "short"}
+    )
+    message = r"^cannot start a jobqueue cluster: there is no `sbatch` on this machine; start huzhu"
+    with pytest.raises(ClusterError, match=message), cluster.connected(settings):
+        pass
+
+
+def test_a_certificate_that_is_not_there_is_told_with_its_field(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.touch()
+    tls = configured.Tls(ca_file=file, certificate_file=tmp_path / "me.pem", key_file=file)
+    settings = configured.Scheduler(address="tls://127.0.0.1:1", tls=tls)
+    message = r"^cluster.tls.certificate_file: expected a file of this machine, got /.*/me.pem$"
+    with pytest.raises(ClusterError, match=message), cluster.connected(settings):
+        pass
+
+
+def test_a_lost_scheduler_is_no_failed_task(scheduler: Scheduler) -> None:
+    scheduler.start(1)
+    settings = at(scheduler).model_copy(update={"wait_seconds": 5.0})
+    with cluster.connected(settings) as here:
+        client = here.client
+        failed = client.submit(os.stat, "/there/is/none", pure=False).exception()
+        assert not cluster.lost(failed, client)
+        waiting = client.submit(time.sleep, 60, pure=False)
+        scheduler.kill()
+        began = time.monotonic()
+        with pytest.raises(CancelledError) as noticed:
+            waiting.result()
+        assert cluster.lost(noticed.value)
+        with pytest.raises(CancelledError) as late:  # handed out while there is no scheduler
+            client.submit(os.getpid, pure=False).result()
+        assert cluster.lost(late.value)
+        assert time.monotonic() - began < 15
+        with pytest.raises(Exception, match=r"broadcast|closed") as closed:
+            client.run(os.getpid)
+        assert cluster.lost(closed.value, client)
+
+
+def test_a_task_that_kills_its_workers_is_no_lost_scheduler() -> None:
+    with cluster.connected(configured.Local(workers=1)) as here:
+        killed = here.client.submit(os.abort, pure=False).exception()
+        assert isinstance(killed, KilledWorker)
+        assert not cluster.lost(killed, here.client)
+
+
 JOBS = """
 import json, os, sys
 from configs.cluster import JobQueue
@@ -172,6 +238,72 @@ def test_jobs_of_a_batch_system_are_workers(folder: Path, tmp_path: Path) -> Non
     threads, one, other, *processes = json.loads(done.stdout.splitlines()[-1])
     assert (threads, one, other) == (2, "1", "1")
     assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
+
+
+# A gateway
+
+GATEWAY = """
+c.DaskGateway.backend_class = "dask_gateway_server.backends.local.UnsafeLocalBackend"
+c.DaskGateway.address = "127.0.0.1:{private}"
+c.Proxy.address = "127.0.0.1:{public}"
+c.UnsafeLocalBackend.clusters_directory = "{folder}"
+c.ClusterConfig.environment = {{"NUMBA_NUM_THREADS": "1", "PYTHONPATH": "{root}"}}
+c.ClusterConfig.worker_memory = "1 G"
+c.ClusterConfig.scheduler_cmd = ["{python}", "-m", "dask", "scheduler"]
+c.ClusterConfig.worker_cmd = ["{python}", "-m", "dask", "worker"]
+"""
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[str]:
+    """Run a gateway whose clusters are processes of this machine; its address."""
+    program = shutil.which("dask-gateway-server", path=Path(sys.executable).parent)
+    if program is None:
+        pytest.skip("dask-gateway-server is for Linux only, and not installed here")
+    port, file = free_port(), tmp_path / "gateway.py"
+    file.write_text(
+        GATEWAY.format(
+            private=free_port(), public=port, folder=tmp_path, root=ROOT, python=sys.executable
+        )
+    )
+    with (tmp_path / "gateway.log").open("wb") as log:
+        process = subprocess.Popen([program, "-f", file], stdout=log, stderr=log)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        assert wait_until(lambda: answers(f"{address}/api/health"))
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def answers(url: str) -> bool:
+    """Whether there is an answer at a URL."""
+    try:
+        with urllib.request.urlopen(url, timeout=10):
+            return True
+    except OSError:
+        return False
+
+
+def test_a_gateways_cluster_is_used_and_ended(gateway: str, folder: Path) -> None:
+    settings = configured.Gateway(address=gateway, workers=2, wait_seconds=60)
+    with cluster.connected(settings) as here:
+        here.client.wait_for_workers(2, timeout=60)
+        assert here.describe() == "a gateway cluster: 2 workers of 1.1 GB"
+        assert all(address.startswith("tls://") for address in here.client.nthreads())
+        cluster.check_workers(here.client, str(folder))
+        processes = here.client.run(os.getpid).values()
+    assert wait_until(lambda: not any(Path(f"/proc/{process}").exists() for process in processes))
+
+
+def test_a_gateway_that_is_not_there_is_told(scheduler: Scheduler) -> None:
+    settings = configured.Gateway(address=scheduler.address.replace("tcp", "http"), workers=2)
+    with (
+        pytest.raises(ClusterError, match=r"^cannot start a gateway cluster: .*[Cc]onnect"),
+        cluster.connected(settings),
+    ):
+        pass
 
 
 # Certificates
@@ -242,7 +374,7 @@ def test_scheduler_workers_and_client_know_one_another_by_certificates(
             assert all(address.startswith("tls://") for address in here.client.nthreads())
         unknown = settings(stranger, "nobody").model_copy(update={"wait_seconds": 3.0})
         with (
-            pytest.raises(ClusterError, match=r"^tls://.*: no Dask scheduler answers within 3 s"),
+            pytest.raises(ClusterError, match=r"^tls://.*: scheduler and client do not accept one"),
             cluster.connected(unknown),
         ):
             pass
