@@ -109,12 +109,17 @@ class Plan:
         return Cut(self.points, rounds(self.config.sweep), pairs_a_shard)
 
     def is_complete(self) -> bool:
-        """Whether the run is there, whole: every file that its manifest names."""
+        """Whether the run is there, whole: every file that its manifest names.
+
+        By their checksums in a folder; by their sizes in object storage, from which all of it would
+        have to be fetched.
+        """
         manifest = self.store.read_manifest()
+        verify = isinstance(self.folder, Path)
         return (
             manifest is not None
             and manifest.status == "complete"
-            and all(self.store.is_whole(entry) for entry in manifest.files)
+            and all(self.store.is_whole(entry, verify) for entry in manifest.files)
         )
 
     def tidy(self) -> None:
