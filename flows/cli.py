@@ -173,11 +173,12 @@ def _carry_on(
 ) -> None:
     """Run what is missing, and print what came of it."""
     from configs.sweep import engines
-    from flows import screen
+    from flows import plan, screen
     from results.run import open_run
     from results.store import check_writable
 
-    check_writable(planned.folder.parent, planned.disk_bytes if planned.cut() is None else 0)
+    needs = plan.COPIES * planned.disk_bytes if planned.cut() is None else 0
+    check_writable(planned.folder.parent, needs)
     screen.say(_intention(planned))
     from flows.launch import launch
 

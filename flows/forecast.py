@@ -91,7 +91,7 @@ def told(what: Forecast) -> list[tuple[str, str]]:
         ("paths", f"{most}{cut.pairs:_} ({cut.rounds[-1]:_} of each point)"),
         ("shards", f"{most}{len(cut.shards):_} of {pairs:_} paths, {duration(seconds)} each"),
         ("time", _time(what)),
-        ("disk", f"{most}{run.disk_bytes / 1e6:,.1f} MB"),
+        ("disk", f"{most}{run.disk_bytes / 1e6:,.1f} MB, twice that while it is written"),
         ("memory", f"{what.memory_bytes / 1e9:.1f} GB a worker"),
     ]
     if what.finished:

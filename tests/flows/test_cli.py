@@ -256,7 +256,7 @@ def test_a_disk_too_small_is_refused_before_anything_starts(
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=9))
     told = refused("run", small, "--results", tmp_path / "runs")
-    assert "disk full: needs 48.0 kB, free 9 bytes" in told
+    assert "disk full: needs 192.0 kB, free 9 bytes" in told
 
 
 @pytest.mark.parametrize("option", [("--seed", -1), ("--workers", 0), ("--sed", 1)])

@@ -54,7 +54,7 @@ def test_a_run_that_is_stopped_leaves_no_process(
 
 
 def test_ctrl_c_reaches_every_process_of_a_terminal_and_ends_them_once(running: Running) -> None:
-    running.wait_for("paths in")
+    running.wait_for(" points, ")
     time.sleep(1.0)
     os.killpg(running.process.pid, signal.SIGINT)
     out, told = running.process.communicate(timeout=60)
