@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SECONDS_TO_NOTICE: Final = 15
 """After so long without an answer a connection counts as lost."""
 
+SECONDS_TO_BEGIN_ANEW: Final = 10
+"""So long is waited, before a cluster is left, for a worker that is being replaced."""
+
 QUEUES: Final = {
     "slurm": "SLURMCluster",
     "pbs": "PBSCluster",
@@ -174,7 +177,12 @@ def _local(settings: Local) -> "Iterator[Client]":
             silence_logs=logging.CRITICAL,
         )
     with cluster, Client(cluster) as client:
-        yield client
+        try:
+            yield client
+        finally:
+            # told to end while it begins a process anew, a nanny fails, and the others are left
+            with contextlib.suppress(TimeoutError, OSError):
+                client.wait_for_workers(workers, timeout=SECONDS_TO_BEGIN_ANEW)
 
 
 @contextmanager
