@@ -1,0 +1,252 @@
+"""What the paths of a run came to: outcomes, and their means by point with Monte-Carlo errors.
+
+An outcome is one number a path: a column of `paths`, or what is made of `paths` or `cells`. Means
+are over the paths of a point; the standard error is sd / sqrt(paths), sd the sample's (n-1), and is
+missing for one path. A path whose outcome is missing (nothing was paid, so nothing was moved) is
+left out, and `paths` says how many remain.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import pyarrow as pa
+import pyarrow.types as kinds
+
+from results.run import Run, RunError
+from results.schema import TABLES
+
+if TYPE_CHECKING:
+    import duckdb
+
+Better = Literal["less", "more", "neither"]
+"""Which way an outcome improves for the members."""
+
+CENT: Final = 0.01
+"""Yuan; less than a fen is what rounding leaves of sums of benefits."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One number of every path.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    unit : str
+        Unit of its values, in words ("yuan", "members", "1" for a pure number).
+    meaning : str
+        What it says, in plain words.
+    better : {"less", "more", "neither"}
+        Which way it improves for the members.
+    value : str
+        SQL of its value on a row of `source`.
+    source : str
+        SQL of a relation with the columns point and path and a row for each path.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    better: Better
+    value: str
+    source: str = "paths"
+
+    def relation(self, periods_per_year: int) -> str:
+        """Return the SQL of a relation point, path, value; missing values are left out."""
+        value = self.value.format(periods_per_year=periods_per_year)
+        return (
+            f"(select point, path, ({value})::double as value from {self.source} "
+            f"where ({value}) is not null)"
+        )
+
+
+_MOVED: Final = """(
+    with found as (
+        select point, path, plan, from_age, sex, sum(paid) as paid, sum(expected) as expected
+        from cells where health <> 'padding' group by all
+    ), scaled as (
+        select *, sum(paid) over whole as all_paid, sum(expected) over whole as all_expected
+        from found window whole as (partition by point, path)
+    )
+    select point, path,
+        sum(abs(paid - expected * all_paid / all_expected)) / 2 / any_value(all_paid) as moved
+    from scaled where all_paid > 0 and all_expected > 0 group by point, path
+)"""
+
+OUTCOMES: Final = {
+    outcome.name: outcome
+    for outcome in (
+        Outcome(
+            "share_a_year",
+            "yuan a year",
+            "billed to a member present throughout, by year of the pool's life",
+            "less",
+            "share_total * {periods_per_year} / nullif(periods_run, 0)",
+        ),
+        Outcome("share_max", "yuan", "largest share of one period", "less", "share_max"),
+        Outcome("peak_members", "members", "largest membership", "more", "peak_members"),
+        Outcome("members_end", "members", "members at the end", "more", "members_end"),
+        Outcome(
+            "survived",
+            "part of the paths",
+            "the pool is open at the horizon",
+            "more",
+            "(closure_cause = 'none')::int",
+        ),
+        Outcome("periods_run", "periods", "periods that the pool lived", "more", "periods_run"),
+        Outcome("cases", "cases", "claims accepted by assessment", "neither", "cases"),
+        Outcome("benefits", "yuan", "paid on accepted claims", "more", "benefits"),
+        Outcome(
+            "all_paid",
+            "part of the paths",
+            "every benefit due was paid",
+            "more",
+            f"(unfunded_benefits < {CENT})::int",
+        ),
+        Outcome(
+            "unfunded_benefits",
+            "yuan",
+            "benefits due that stayed unpaid",
+            "less",
+            "unfunded_benefits",
+        ),
+        Outcome(
+            "uncovered_members",
+            "members",
+            "members left without cover by closure",
+            "less",
+            "uncovered_members",
+        ),
+        Outcome("lost_deposits", "yuan", "members' money lost", "less", "lost_deposits"),
+        Outcome(
+            "cross_subsidy",
+            "part of all paid",
+            "moved between plans, ages and sexes beyond what each would have cost on average",
+            "less",
+            "moved",
+            _MOVED,
+        ),
+        Outcome(
+            "price_slope_max",
+            "yuan per yuan",
+            "largest early-warning slope; above 1 the pool is past its tipping price",
+            "less",
+            "price_slope_max",
+        ),
+        Outcome(
+            "platform_cash_end",
+            "yuan",
+            "platform's cash at the end",
+            "neither",
+            "platform_cash_end",
+        ),
+    )
+}
+"""The outcomes that reports show, by name and in their order."""
+
+_LEVELS: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+
+
+def outcome_of(name: str) -> Outcome:
+    """Return an outcome by its name: one of `OUTCOMES`, or any column of numbers of `paths`.
+
+    Raises
+    ------
+    RunError
+        There is none of that name; the message has the nearest.
+    """
+    if name in OUTCOMES:
+        return OUTCOMES[name]
+    columns = {
+        column.name: column
+        for column in TABLES["paths"].columns
+        if column.name not in ("point", "path")
+        and (kinds.is_integer(column.dtype) or kinds.is_floating(column.dtype))
+    }
+    if name in columns:
+        column = columns[name]
+        return Outcome(name, column.unit, column.meaning, "neither", name)
+    known = [*OUTCOMES, *(column for column in columns if column not in OUTCOMES)]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known
+    raise RunError(f"no outcome {name!r}; did you mean {', '.join(near)}?")
+
+
+def values(run: Run, name: str, points: Sequence[int] | None = None) -> pa.Table:
+    """Return an outcome of every path.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    name : str
+        Name of the outcome.
+    points : sequence of int, optional
+        Points wanted; all without it.
+
+    Returns
+    -------
+    pyarrow.Table
+        point, path : int32; value : float64, in the outcome's unit; by point and path.
+
+    Raises
+    ------
+    RunError
+        There is no such outcome, or a file is damaged.
+    """
+    relation = outcome_of(name).relation(run.manifest.periods_per_year)
+    wanted = "" if points is None else "where list_contains($1, point)"
+    sql = f"select point, path, value from {relation} {wanted} order by point, path"
+    with run.duckdb() as connection:
+        return _asked(connection, sql, [] if points is None else [list(points)])
+
+
+def estimates(run: Run, names: Sequence[str] = tuple(OUTCOMES)) -> pa.Table:
+    """Return the distribution of outcomes over the paths of every point.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    names : sequence of str
+        Names of the outcomes.
+
+    Returns
+    -------
+    pyarrow.Table
+        point : int32; outcome : string; mean, sd, standard_error, q05, q25, q50, q75, q95 :
+        float64, in the outcome's unit, quantiles interpolated linearly; paths : int64. By point,
+        and within it in the order of `names`.
+
+    Raises
+    ------
+    RunError
+        There is no such outcome, or a file is damaged.
+    """
+    quantiles = ", ".join(
+        f"quantile_cont(value, {level}) as {column}" for column, level in _LEVELS.items()
+    )
+    parts = [
+        f"select point, {rank} as rank, '{name}' as outcome, avg(value) as mean, "
+        f"stddev_samp(value) as sd, stddev_samp(value) / sqrt(count(*)) as standard_error, "
+        f"{quantiles}, count(*) as paths "
+        f"from {outcome_of(name).relation(run.manifest.periods_per_year)} group by point"
+        for rank, name in enumerate(names)
+    ]
+    sql = f"select * exclude (rank) from ({' union all '.join(parts)}) order by point, rank"
+    with run.duckdb() as connection:
+        return _asked(connection, sql, [])
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[object]) -> pa.Table:
+    """Return an answer of DuckDB; RunError where a file does not read."""
+    import duckdb
+
+    try:
+        return connection.execute(sql, parameters).to_arrow_table()
+    except duckdb.Error as error:
+        raise RunError(str(error)) from error
