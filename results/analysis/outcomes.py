@@ -247,6 +247,6 @@ def _asked(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[obj
     import duckdb
 
     try:
-        return connection.execute(sql, parameters).to_arrow_table()
+        return connection.sql(sql, params=parameters).to_arrow_table()
     except duckdb.Error as error:
         raise RunError(str(error)) from error
