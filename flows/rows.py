@@ -72,9 +72,10 @@ def period_table(block: Block) -> pa.Table:
 
 
 def cell_table(block: Block) -> pa.Table:
-    """Return the rows of `cells` of a block: by path, plan and group that ever paid or claimed."""
+    """Return the rows of `cells` of a block: by path, plan and group that was ever at risk or billed."""
     rows = block.outcomes.cells
     used = (rows["exposure"] > 0) | (rows["paid"] != 0.0) | (rows["cases"] > 0)
+    used |= rows["uncovered"] > 0
     paths, plans, numbers = (place.astype(np.int32) for place in np.nonzero(used))
     groups = arrays.groups(block.scenario)
     keys = _keys(block, paths) | {

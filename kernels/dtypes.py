@@ -97,6 +97,7 @@ CELL_ROW = np.dtype(
         ("paid", MONEY),
         ("received", MONEY),
         ("expected", MONEY),
+        ("uncovered", COUNT),
     ]
 )
 

@@ -269,6 +269,25 @@ def try_closure(
 
 
 @inlined_kernel
+def leave_uncovered(state: State, plan: int) -> None:
+    """Record who of a plan is left without cover as its pool closes, by group.
+
+    Parameters
+    ----------
+    state : State, `cells` changed
+    plan : int64
+    """
+    stages, arrears, motives, groups = state.members[plan].shape
+    for group in range(groups):
+        count = state.pending_members[plan, group]
+        for stage in range(stages):
+            for behind in range(arrears):
+                for motive in range(motives):
+                    count += state.members[plan, stage, behind, motive, group]
+        state.cells[plan, group]["uncovered"] = count
+
+
+@inlined_kernel
 def write_closure(
     parameters: Parameters,
     state: State,
@@ -282,7 +301,7 @@ def write_closure(
     Parameters
     ----------
     parameters : Parameters
-    state : State, changed: cash where contributions are given back
+    state : State, changed: cash where contributions are given back, cells
     rows : PERIOD_ROW[T, P], the period's cash changed likewise
     out : POOL_ROW, changed
     when : seed, path, period
@@ -294,6 +313,9 @@ def write_closure(
         out["closure_cause"] = place["closure_cause"]
         out["closure_period"] = period
         out["uncovered_members"] = place["members"]
+        for plan in range(state.plan.size):
+            if parameters.plans[plan]["pool"] == pool:
+                leave_uncovered(state, plan)
         returned = parameters.pool[pool]["returned_share"] * place["contributions"]
         if not parameters.pool[pool]["parent"]:
             returned = min(returned, max(0.0, place["cash"]))

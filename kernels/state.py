@@ -74,7 +74,7 @@ class State(NamedTuple):
     left : int64[P, causes], persons who left this period
     chance : float64[C, G], probabilities of the block at hand
     drawn : int64[C, G], persons drawn from the block at hand
-    cells : CELL_ROW[P, G], what each group paid and received so far
+    cells : CELL_ROW[P, G], what each group paid and received so far, who was left at the closure
     plan : PLAN_STATE[P]
     pool : POOL_STATE[Q]
     market : MARKET_STATE[1]

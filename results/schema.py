@@ -269,6 +269,9 @@ TABLES: Final = {
                 Column("paid", REAL, "yuan", "charged to its members"),
                 Column("received", REAL, "yuan", "benefits of its cases, as settled"),
                 Column("expected", REAL, "yuan", "what it would cost on average, fee included"),
+                Column(
+                    "uncovered", COUNT, "members", "its members without cover by closure", True
+                ),
             ),
         ),
         Table(

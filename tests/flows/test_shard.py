@@ -87,7 +87,7 @@ def test_every_figure_is_what_the_kernel_says(plan: planning.Plan, record: Shard
         for name in ("peak_members", "share_total", "cases", "benefits", "uncovered_members"):
             assert row[name] == path_row[name][0]
         by_cell = cells[(cells["point"] == row["point"]) & (cells["path"] == row["path"])]
-        for name in ("exposure", "cases", "paid", "received", "expected"):
+        for name in ("exposure", "cases", "paid", "received", "expected", "uncovered"):
             np.testing.assert_allclose(by_cell[name].sum(), outcome.cells[name].sum(), rtol=1e-12)
 
 

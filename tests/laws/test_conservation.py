@@ -622,6 +622,22 @@ def test_the_cells_of_a_plan_sum_up_to_what_it_paid_and_received(
 
 @given(scenarios(), path_numbers)
 @anything
+def test_those_left_uncovered_are_the_members_of_each_group_as_their_pool_closes(
+    scenario: Scenario, path: int
+) -> None:
+    members = [
+        moment.state.members.sum((1, 2, 3)) + moment.state.pending_members
+        for moment in unfold(scenario, SEED, path)
+    ]
+    history = simulate(scenario, SEED, [path])
+    for number, pool in enumerate(arrays.pool_numbers(scenario)):
+        closed = history.pools[0, pool]["closure_period"]
+        expected = members[closed][number] if closed >= 0 else np.zeros_like(members[0][number])
+        np.testing.assert_array_equal(history.cells[0, number]["uncovered"], expected)
+
+
+@given(scenarios(), path_numbers)
+@anything
 def test_the_state_behind_the_rows_is_sound_in_every_cell(scenario: Scenario, path: int) -> None:
     pool = parameters(scenario)
     padded = any(channel.padding > 0 for channel in scenario.channels.values())
