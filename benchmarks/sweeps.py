@@ -224,7 +224,7 @@ def _theirs() -> tuple[float, dict[int, float]]:
     try:
         import ema_workbench as ema
     except ModuleNotFoundError as error:
-        raise SystemExit(f"{error}; pip install 'huzhu[benchmarks]'") from error
+        raise SystemExit(f"{error}; pip install 'ema_workbench>=2.5,<3'") from error
 
     model = ema.Model("tiny", function=one_path)
     model.uncertainties = [ema.IntegerParameter("path", 0, EXPERIMENTS - 1)]

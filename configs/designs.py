@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from configs.axes import Choice, Dimension
 
-DesignName = Literal["grid", "list", "random", "latin_hypercube", "sobol", "saltelli"]
-SampledName = Literal["random", "latin_hypercube", "sobol", "saltelli"]
+DesignName = Literal["grid", "list", "random", "latin_hypercube", "sobol", "saltelli", "morris"]
+SampledName = Literal["random", "latin_hypercube", "sobol", "saltelli", "morris"]
 SAMPLED: Final[tuple[str, ...]] = get_args(SampledName)
 POWERS_OF_TWO: Final = ("sobol", "saltelli")
 """Designs that are balanced only where the number of points is a power of two."""
@@ -26,6 +26,9 @@ POWERS_OF_TWO: Final = ("sobol", "saltelli")
 MAX_BRANCHES: Final = 10_000
 MAX_AXES: Final[dict[str, int]] = {"sobol": 21_201, "saltelli": 10_600}
 """Most axes: SciPy's Sobol sequence has 21 201 dimensions, of which saltelli takes two an axis."""
+
+MAX_TRAJECTORIES: Final = 10_000
+"""Most trajectories of `morris`: SALib draws one after the other, and a few dozen are usual."""
 
 NOTHING: Final[frozenset[int]] = frozenset()
 
@@ -175,15 +178,18 @@ def sampled_count(design: str, axes: int, points: int, second_order: bool) -> in
     axes : int
         Number of axes, D.
     points : int
-        Number of points; of the design `saltelli`, of its base samples, N.
+        Number of points; of the design `saltelli`, of its base samples, N; of `morris`, of its
+        trajectories, N.
     second_order : bool
         Whether `saltelli` has the points for indices of second order.
 
     Returns
     -------
     int
-        `points`; of `saltelli` N(D + 2), and N(2D + 2) with second order.
+        `points`; of `saltelli` N(D + 2), and N(2D + 2) with second order; of `morris` N(D + 1).
     """
+    if design == "morris":
+        return points * (axes + 1)
     if design != "saltelli":
         return points
     return points * (2 * axes + 2 if second_order else axes + 2)
@@ -191,66 +197,84 @@ def sampled_count(design: str, axes: int, points: int, second_order: bool) -> in
 
 @lru_cache(maxsize=4)
 def unit_sample(
-    design: str, axes: int, points: int, seed: int, second_order: bool
+    design: str, axes: int, points: int, seed: int, second_order: bool, levels: int
 ) -> NDArray[np.float64]:
     """Return the sample of the unit cube that a design makes points of; computed once a process.
 
     Parameters
     ----------
-    design : {"random", "latin_hypercube", "sobol", "saltelli"}
+    design : {"random", "latin_hypercube", "sobol", "saltelli", "morris"}
         Name of the design; Sobol sequences are scrambled.
     axes : int
         Number of axes, ≥ 1.
     points : int
-        Number of points; of `saltelli`, of its base samples. A power of two for `sobol` and
-        `saltelli`.
+        Number of points; of `saltelli`, of its base samples; of `morris`, of its trajectories. A
+        power of two for `sobol` and `saltelli`.
     seed : int
         Seed of the design, 0 to 2**64 - 1.
     second_order : bool
         Whether `saltelli` has the points for indices of second order.
+    levels : int
+        Levels of an axis in `morris`, even.
 
     Returns
     -------
     array of float64, shape (sampled_count(...), axes)
-        Shares, 0 to 1; not to be written to. The rows of `saltelli` are in SALib's order.
+        Shares, 0 to 1; not to be written to. The rows of `saltelli` and `morris` are in SALib's
+        order; the shares of `morris` are multiples of 1 / (levels - 1).
     """
-    sample = np.ascontiguousarray(_SAMPLERS[design](axes, points, seed, second_order))
+    sample = np.ascontiguousarray(_SAMPLERS[design](axes, points, seed, second_order, levels))
     sample.flags.writeable = False
     return sample
 
 
-def _random(axes: int, points: int, seed: int, _: bool) -> NDArray[np.float64]:
+def _random(axes: int, points: int, seed: int, *_: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).random((points, axes))
 
 
-def _latin_hypercube(axes: int, points: int, seed: int, _: bool) -> NDArray[np.float64]:
+def _latin_hypercube(axes: int, points: int, seed: int, *_: int) -> NDArray[np.float64]:
     from scipy.stats import qmc
 
     return _floats(qmc.LatinHypercube(axes, rng=np.random.default_rng(seed)).random(points))
 
 
-def _sobol(axes: int, points: int, seed: int, _: bool) -> NDArray[np.float64]:
+def _sobol(axes: int, points: int, seed: int, *_: int) -> NDArray[np.float64]:
     from scipy.stats import qmc
 
     return _floats(qmc.Sobol(axes, rng=np.random.default_rng(seed)).random(points))
 
 
-def _saltelli(axes: int, points: int, seed: int, second_order: bool) -> NDArray[np.float64]:
+def _saltelli(axes: int, points: int, seed: int, second_order: int, _: int) -> NDArray[np.float64]:
     from SALib.sample import sobol
 
-    cube = {
+    return _floats(
+        sobol.sample(_unit_cube(axes), points, calc_second_order=bool(second_order), seed=seed)
+    )
+
+
+def _morris(axes: int, points: int, seed: int, _: int, levels: int) -> NDArray[np.float64]:
+    from SALib.sample import morris
+
+    drawn = _floats(morris.sample(_unit_cube(axes), points, num_levels=levels, seed=seed))
+    # Sums of fractions miss a level by a rounding, which would tell one level from itself.
+    return np.rint(drawn * (levels - 1)) / (levels - 1)
+
+
+def _unit_cube(axes: int) -> dict[str, Any]:
+    """Return the problem that SALib samples."""
+    return {
         "num_vars": axes,
         "names": [f"axis {k}" for k in range(axes)],
         "bounds": [[0.0, 1.0]] * axes,
     }
-    return _floats(sobol.sample(cube, points, calc_second_order=second_order, seed=seed))
 
 
-_SAMPLERS: Final[dict[str, Callable[[int, int, int, bool], NDArray[np.float64]]]] = {
+_SAMPLERS: Final[dict[str, Callable[[int, int, int, int, int], NDArray[np.float64]]]] = {
     "random": _random,
     "latin_hypercube": _latin_hypercube,
     "sobol": _sobol,
     "saltelli": _saltelli,
+    "morris": _morris,
 }
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, JsonValue, ValidationError, model_validator
 
 from configs.axes import (
@@ -26,6 +28,7 @@ from configs.axes import (
 from configs.cluster import Cluster
 from configs.designs import (
     MAX_AXES,
+    MAX_TRAJECTORIES,
     POWERS_OF_TWO,
     SAMPLED,
     Design,
@@ -44,6 +47,7 @@ from configs.scenario import Name, Scenario
 MAX_POINTS = 10_000_000
 MAX_SAMPLED_POINTS = 1_000_000
 MAX_SAMPLED_VALUES = 50_000_000  # of all axes together; 400 MB
+MAX_LEVELS = 1000
 MAX_SEED = 2**64 - 1
 MAX_PATHS = 2**31 - 1
 MAX_NAME_LENGTH = 60  # a folder's name takes 255 bytes: 60 Chinese characters and a digest
@@ -118,7 +122,8 @@ class Sweep(Record):
     )
     points: int | None = model_field(
         None,
-        "points of a sampled design; of `saltelli` base samples N, for N(D + 2) points with D axes",
+        "points of a sampled design; of `saltelli` base samples N, for N(D + 2) points with D "
+        "axes; of `morris` trajectories N, for N(D + 1) points",
         unit="points",
         section=12,
         ge=1,
@@ -131,6 +136,13 @@ class Sweep(Record):
         False,
         "whether `saltelli` makes N(2D + 2) points, for indices of second order",
         section=12,
+    )
+    levels: int = model_field(
+        4,
+        "levels that `morris` takes an axis at, an even number; a step is half of them",
+        section=12,
+        ge=2,
+        le=MAX_LEVELS,
     )
     axes: dict[str, Axis] = model_field(
         dict,
@@ -170,6 +182,7 @@ def _design_problems(sweep: Sweep) -> Iterator[str]:
     with_design = f"with the design {sweep.design!r}"
     if sweep.second_order and sweep.design != "saltelli":
         yield f"second_order: expected false {with_design}, got true; write design: saltelli"
+    yield from _levels_problems(sweep, with_design)
     if sweep.design not in SAMPLED:
         if sweep.points is not None:
             yield (
@@ -184,6 +197,17 @@ def _design_problems(sweep: Sweep) -> Iterator[str]:
         yield from _sample_problems(sweep, sweep.points, with_design)
 
 
+def _levels_problems(sweep: Sweep, with_design: str) -> Iterator[str]:
+    """Say what is wrong with the levels of an axis."""
+    default = type(sweep).model_fields["levels"].default
+    if sweep.design != "morris" and sweep.levels != default:
+        yield (
+            f"levels: expected {default} {with_design}, got {sweep.levels}; write design: morris"
+        )
+    if sweep.levels % 2:
+        yield f"levels: expected an even number, got {sweep.levels}"
+
+
 def _sample_problems(sweep: Sweep, points: int, with_design: str) -> Iterator[str]:
     """Say what is wrong with the size of a sample."""
     axes = len(sweep.axes)
@@ -193,6 +217,8 @@ def _sample_problems(sweep: Sweep, points: int, with_design: str) -> Iterator[st
             f"points: expected a power of two {with_design}, got {points}; "
             f"the nearest are {below} and {2 * below}"
         )
+    if sweep.design == "morris" and not 2 <= points <= MAX_TRAJECTORIES:
+        yield f"points: expected 2 to {MAX_TRAJECTORIES:_} {with_design}, got {points}"
     if axes > MAX_AXES.get(sweep.design, axes):
         yield f"axes: expected at most {MAX_AXES[sweep.design]} {with_design}, got {axes}"
     count = sampled_count(sweep.design, axes, points, sweep.second_order)
@@ -364,7 +390,7 @@ def sample_digest(sweep: Sweep) -> str | None:
     """Return the SHA-256 of a sampled design's shares, as 64 hexadecimal digits; else None."""
     if sweep.design not in SAMPLED:
         return None
-    return hashlib.sha256(_sample(sweep).astype("<f8").tobytes()).hexdigest()
+    return hashlib.sha256(unit_sample_of(sweep).astype("<f8").tobytes()).hexdigest()
 
 
 def scenario_at(config: Config, index: int) -> Scenario:
@@ -535,11 +561,28 @@ def _design(sweep: Sweep, axes: tuple[Dimension, ...]) -> Design:
         return InTurn(axes)
     assert sweep.points is not None, sweep.design  # the model has checked it
     count = sampled_count(sweep.design, len(axes), sweep.points, sweep.second_order)
-    return Sampled(axes, count, partial(_sample, sweep))
+    return Sampled(axes, count, partial(unit_sample_of, sweep))
 
 
-def _sample(sweep: Sweep) -> Any:
+def unit_sample_of(sweep: Sweep) -> NDArray[np.float64]:
+    """Return the shares, 0 to 1, that a sampled design's points take of the axes.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        A sweep with a sampled design.
+
+    Returns
+    -------
+    array of float64, shape (design points, axes)
+        Not to be written to.
+    """
     assert sweep.points is not None, sweep.design
     return unit_sample(
-        sweep.design, len(sweep.axes), sweep.points, sweep.design_seed, sweep.second_order
+        sweep.design,
+        len(sweep.axes),
+        sweep.points,
+        sweep.design_seed,
+        sweep.second_order,
+        sweep.levels,
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flows.plan import Plan
     from results.places import Folder
     from results.query import Format
+    from results.report.words import Language
     from results.run import Run
 
 STARTED: Final = time.time()
@@ -228,43 +229,101 @@ def _intention(planned: "Plan") -> str:
 def _tell(folder: "Folder", *lines: str) -> None:
     """Print what came out of a run, and its folder last."""
     from results.picture import PICTURE_NAME
+    from results.report.files import REPORT_NAME
     from results.run import open_run
     from results.table import show_run
 
     click.echo(show_run(open_run(folder), _width()))
     for line in lines:
         click.echo(line)
+    click.echo(f"Report: {folder / REPORT_NAME}")
     click.echo(f"Picture: {folder / PICTURE_NAME}.png")
     click.echo(f'Ask it: huzhu query {folder} "{EXAMPLE}"')
     click.echo(folder)
 
 
 @huzhu.command()
-@click.argument("run")
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True)
 @click.argument("sql")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="table without --output.")
 @click.option("--output", metavar="FILE", help="Write there; its ending tells the format.")
 @results_option
-def query(run: str, sql: str, form: "Format | None", output: str | None, results_dir: str) -> None:
-    """Ask a run in SQL.
+def query(
+    runs: tuple[str, ...], sql: str, form: "Format | None", output: str | None, results_dir: str
+) -> None:
+    """Ask one run or many in SQL.
 
-    Its tables are points, paths, pools, periods, cells, members (of the member engine) and
-    summary. RUN is a run folder, or the beginning of its name in the results folder.
+    Tables are points, paths, pools, periods, cells, members (of the member engine), summary and
+    runs; over many runs their first column is run. RUN is a run folder, or the beginning of its
+    name in the results folder.
     """
     from results import query as asking
 
-    opened = _opened(run, results_dir)
+    found = [_opened(run, results_dir) for run in runs]
+    asked = found[0] if len(found) == 1 else found
     if output is not None:
-        asking.save_query(opened, sql, output, form or _format_of(output))
+        asking.save_query(asked, sql, output, form or _format_of(output))
         return
-    answer = asking.query(opened, sql, form or "table", _width())
+    answer = asking.query(asked, sql, form or "table", _width())
     click.echo(answer, nl=False)
+
+
+@huzhu.command()
+@click.argument("run")
+@click.option("--against", metavar="RUN", help="Compare with this run, point by point.")
+@click.option("--language", type=click.Choice(("en", "zh")), default="en", show_default=True)
+@click.option("--figures", metavar="DIR", help="Write every figure there too: SVG, PNG and CSV.")
+@click.option("--output", metavar="FILE", help="Write there, not into the run's folder.")
+@results_option
+def report(
+    run: str,
+    against: str | None,
+    language: "Language",
+    figures: str | None,
+    output: str | None,
+    results_dir: str,
+) -> None:
+    """Write the report of RUN: one HTML file that opens offline; its path is the last line.
+
+    RUN is a run folder, or the beginning of its name in the results folder; it may still be
+    running.
+    """
+    from flows import screen
+    from flows.session import Progress
+    from results.report import contents, files
+
+    opened = _opened(run, results_dir)
+    other = None if against is None else _opened(against, results_dir)
+    with screen.progress() as show:
+        show(Progress("reporting", 0, 1, "report"))
+        made = contents.report(opened, other)
+        target = files.write_report(opened, made, language, output)
+        if figures is not None:
+            files.write_figures(
+                made,
+                Path(figures),
+                language,
+                lambda done, total: show(Progress("drawing", done, total, "figures")),
+            )
+    click.echo(target)
 
 
 def _format_of(file: str) -> "Format":
     """Return the format that a file's ending stands for: text where it stands for none."""
     formats: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
     return formats.get(Path(file).suffix, "table")
+
+
+@huzhu.command()
+@click.argument("run")
+@results_option
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of 127.0.0.1; else any.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def explore(run: str, results_dir: str, port: int, no_browser: bool) -> None:
+    """Explore RUN in the browser: sliders over its points, and a what-if that runs live."""
+    from flows.explore import serve
+
+    serve(_opened(run, results_dir).folder, port, not no_browser, click.echo)
 
 
 @huzhu.command()

@@ -21,7 +21,9 @@ from configs.load import Config, ConfigError, digest, dump, load
 from configs.scenario import Scenario
 from configs.sweep import Sweep, column_values, columns, engine_at, point_count, rounds, values_at
 from flows.layout import Cut
+from results.atomic import StoreError
 from results.manifest import FileRecord, Manifest
+from results.migration import outdated
 from results.places import Folder, place
 from results.precision import check_outcome
 from results.run import RunError
@@ -229,6 +231,8 @@ def begin(run: Plan) -> Manifest:
     """
     run.store.remove_leftovers()
     before = run.store.read_manifest()
+    if before and (reason := outdated(before.format, before.versions)):
+        raise StoreError(f"{run.folder}: {reason}")
     manifest = dataclasses.replace(
         manifest_of(run),
         files=_write_inputs(run),

@@ -72,7 +72,7 @@ def period_table(block: Block) -> pa.Table:
 
 
 def cell_table(block: Block) -> pa.Table:
-    """Return the rows of `cells` of a block: by path, plan and group that was ever at risk or billed."""
+    """Return the rows of `cells` of a block: by path, plan and group ever at risk or billed."""
     rows = block.outcomes.cells
     used = (rows["exposure"] > 0) | (rows["paid"] != 0.0) | (rows["cases"] > 0)
     used |= rows["uncovered"] > 0

@@ -47,6 +47,8 @@ from flows.simulate import Tally
 from results.atomic import StoreError
 from results.manifest import Failure, FileRecord, Manifest
 from results.picture import PICTURE_NAME, write_picture
+from results.report import contents
+from results.report.files import REPORT_NAME, write_report
 from results.run import open_run
 from results.summary import summarise as write_summary
 from results.table import show_run
@@ -242,7 +244,7 @@ def summarise(
 def report(
     run: Plan, here: Session, manifest: Manifest, compacted: Sequence[FileRecord], tally: Tally
 ) -> None:
-    """Draw the picture, close the manifest, and leave both in Prefect's UI.
+    """Draw the picture, close the manifest, write the report, and leave them in Prefect's UI.
 
     Once the manifest names the files that were put together the shards' own are no longer needed.
     """
@@ -262,6 +264,9 @@ def report(
     )
     if not tally.failures:
         run.store.remove_shards()
+    here.show(Progress("reporting", run.paths, run.paths))
+    there = open_run(run.folder)
+    write_report(there, contents.report(there))
     _leave_artifacts(run)
 
 
@@ -281,8 +286,8 @@ def _leave_artifacts(run: Plan) -> None:
         description=f"Share and members of {run.folder.name}",
     )
     create_link_artifact(
-        f"{place}/{PICTURE_NAME}.svg",
-        link_text=run.folder.name,
+        f"{place}/{REPORT_NAME}",
+        link_text=f"Report of {run.folder.name}",
         key=f"results-{key}",
-        description="The run's folder",
+        description="The run's report, in its folder",
     )

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from results.atomic import StoreError
 from results.manifest import FileRecord
 from results.parquet import TableWriter, open_table
-from results.places import Folder, buffers
+from results.places import Folder, buffers, make_folder
 
 ROWS_OF_A_FILE: Final = 2**24
 """Rows of a file, the last one of a table apart: some 2 GB of `periods`."""
@@ -29,7 +29,10 @@ _ROWS_AT_ONCE: Final = 2**16
 def merge(
     folder: Folder, table: str, files: Sequence[FileRecord], tell: Callable[[], None]
 ) -> Iterator[FileRecord]:
-    """Write the rows of a table's files into `TABLE/TABLE-00000.parquet` and so on.
+    """Write the rows of a table's files into `TABLE/from_point=0/TABLE-00000.parquet` and so on.
+
+    The folder is a Hive partition, named for the first point in the file; more than one file may
+    begin with the same point.
 
     Parameters
     ----------
@@ -42,22 +45,48 @@ def merge(
     tell : callable
         Called after each of them.
 
-    Yields
-    ------
-    FileRecord
-        What was written; nothing for a table without rows.
+    Returns
+    -------
+    iterator of FileRecord
+        What was written, as it is written; nothing for a table without rows.
 
     Raises
     ------
     StoreError
         A file is not what was written, or the new one cannot be written.
     """
-    pieces = _pieces(folder, files, tell)
+    return write_files(folder, table, _pieces(folder, files, tell))
+
+
+def write_files(folder: Folder, table: str, pieces: Iterator[pa.Table]) -> Iterator[FileRecord]:
+    """Write rows, as they come, into the files of a table that `merge` names.
+
+    Parameters
+    ----------
+    folder : Path or UPath
+        The run folder.
+    table : str
+        Name of the table.
+    pieces : iterator of pyarrow.Table
+        Its rows in order; no piece is empty.
+
+    Yields
+    ------
+    FileRecord
+        What was written; nothing where there are no rows.
+
+    Raises
+    ------
+    StoreError
+        A file cannot be written.
+    """
     first = next(pieces, None)
     for number in itertools.count():
         if first is None:
             return
-        with open_table(folder, table, f"{table}-{number:05d}") as writer:
+        partition = f"from_point={first['point'][0].as_py()}"
+        make_folder(folder / table / partition)
+        with open_table(folder, table, f"{partition}/{table}-{number:05d}") as writer:
             first = _fill(writer, first, pieces)
         yield writer.record
 

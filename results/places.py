@@ -170,7 +170,7 @@ def sizes(folder: Folder, names: Iterable[str] = ()) -> dict[str, int]:
     folder : Path or UPath
         The folder; one that is not there has no files.
     names : iterable of str
-        Folders in it whose files are wanted as well.
+        Folders in it whose files, and those of their folders, are wanted as well.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def sizes(folder: Folder, names: Iterable[str] = ()) -> dict[str, int]:
     found: dict[str, int] = {}
     for name in ("", *names):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            found |= _file_sizes(folder / name, f"{name}/" if name else "")
+            found |= _file_sizes(folder / name, f"{name}/" if name else "", deep=bool(name))
     return found
 
 
@@ -414,8 +414,8 @@ def _check_driver(url: str, scheme: str) -> None:
         ) from error
 
 
-def _file_sizes(folder: Path, before: str) -> dict[str, int]:
-    """Return the size of each file in a folder by its name, with what stands before it."""
+def _file_sizes(folder: Path, before: str, deep: bool) -> dict[str, int]:
+    """Return the size of each file in a folder, or below it, by its path after `before`."""
     found = {}
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -423,6 +423,8 @@ def _file_sizes(folder: Path, before: str) -> dict[str, int]:
             with contextlib.suppress(FileNotFoundError):
                 if entry.is_file():
                     found[before + entry.name] = entry.stat().st_size
+                elif deep and entry.is_dir():
+                    found |= _file_sizes(folder / entry.name, f"{before}{entry.name}/", deep)
     return found
 
 

@@ -1,6 +1,7 @@
-"""Ask a run a question in SQL; the answer as text, CSV, JSON or Parquet.
+"""Ask a run, or several, a question in SQL; the answer as text, CSV, JSON or Parquet.
 
-Each table of the run is a view by its name. Columns named by a dotted path, as those of swept
+Each table of the run is a view by its name, and `runs` says what run it is; over several runs each
+has the column `run` besides (`results.many`). Columns named by a dotted path, as those of swept
 fields are, stand in double quotes: `select "plans.main.fee_rate" from points`.
 """
 
@@ -8,18 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import difflib
 import io
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from results.atomic import write_whole
+from results.engine import quoted
+from results.many import add_runs, many
 from results.run import Run, RunError
+
+if TYPE_CHECKING:
+    import duckdb
 
 Format = Literal["table", "csv", "json", "parquet"]
 """How an answer is written."""
@@ -31,8 +39,16 @@ ROWS_SHOWN: Final = 60
 
 _CELL_WIDTH: Final = 40
 
+_NAMES_TOLD: Final = 3
 
-def ask(run: Run, sql: str) -> pa.Table:
+_NOT_FOUND: Final = re.compile(
+    r'(?:column named|[Cc]olumn(?=.*(?:not found|does not exist))) "([^"]+)"'
+    r'|[Tt]able (?:with name )?"?([^"\s]+?)"? (?:not found|does not exist)'
+)
+"""How DuckDB names what it does not know: a column, or a table."""
+
+
+def ask(run: Run | Sequence[Run], sql: str) -> pa.Table:
     """Return the answer to a query as an Arrow table.
 
     Decimals, as which DuckDB returns a sum of counts, become int64 where they are whole and fit,
@@ -40,36 +56,39 @@ def ask(run: Run, sql: str) -> pa.Table:
 
     Parameters
     ----------
-    run : Run
-        The run.
+    run : Run or sequence of Run
+        The run; or several, whose tables have the column `run` first.
     sql : str
-        DuckDB SQL over the run's tables.
+        DuckDB SQL over the tables.
 
     Raises
     ------
     RunError
-        DuckDB refuses the query; the message is DuckDB's.
+        DuckDB refuses the query: the message is DuckDB's, and the nearest names where it does not
+        know one.
     """
     import duckdb
 
-    with run.duckdb() as connection:
+    with _opened(run) as connection:
         try:
             answer = connection.sql(sql)
             # A statement that asks nothing (create, set) has no answer.
             return pa.table({}) if answer is None else _plain(answer.to_arrow_table())
         except duckdb.Error as error:
-            raise RunError(str(error)) from error
+            raise RunError(f"{error}{_nearest(connection, str(error))}") from error
 
 
-def query(run: Run, sql: str, format: Format = "table", width: int = 120) -> str | bytes:
+def query(
+    run: Run | Sequence[Run], sql: str, format: Format = "table", width: int = 120
+) -> str | bytes:
     """Return the answer to a query, written out.
 
     Parameters
     ----------
-    run : Run
-        The run.
+    run : Run or sequence of Run
+        The run, or several; see `ask`.
     sql : str
-        DuckDB SQL over the run's tables.
+        DuckDB SQL over the tables.
     format : {"table", "csv", "json", "parquet"}
         "table": aligned text of the first `ROWS_SHOWN` rows; "csv": with a header, missing values
         empty; "json": a list of records; "parquet": the bytes of a file.
@@ -98,7 +117,7 @@ def query(run: Run, sql: str, format: Format = "table", width: int = 120) -> str
     return _json_text(answer) if format == "json" else _table_text(answer, width)
 
 
-def save_query(run: Run, sql: str, path: Path | str, format: Format) -> None:
+def save_query(run: Run | Sequence[Run], sql: str, path: Path | str, format: Format) -> None:
     """Write the answer to a query to a file, whole or not at all.
 
     Parameters
@@ -117,6 +136,54 @@ def save_query(run: Run, sql: str, path: Path | str, format: Format) -> None:
     """
     content = query(run, sql, format)
     write_whole(Path(path), content.encode() if isinstance(content, str) else content)
+
+
+def _opened(run: Run | Sequence[Run]) -> duckdb.DuckDBPyConnection:
+    """Return a connection to one run, or to several."""
+    if not isinstance(run, Run):
+        return many(run)
+    connection = run.duckdb()
+    add_runs(connection, [run])
+    return connection
+
+
+def _nearest(connection: duckdb.DuckDBPyConnection, message: str) -> str:
+    """Return a line with the names nearest to one that DuckDB did not find, or nothing."""
+    found = _NOT_FOUND.search(message)
+    if found is None:
+        return ""
+    where = _columns(connection)
+    tables = {table: "a table" for names in where.values() for table in names}
+    column, table = found.groups()
+    known = {name: f"in {', '.join(names)}" for name, names in where.items()}
+    near = _alike(column, known) if column else _alike(table, tables | _dotted(known))
+    return f"\ndid you mean {' or '.join(near)}?" if near else ""
+
+
+def _alike(name: str, known: Mapping[str, str]) -> list[str]:
+    """Return the known names nearest to one, with what is known of them, as SQL writes them."""
+    lower = {entry.lower(): entry for entry in known}
+    parts = [entry for entry in known if f".{name.lower()}." in f".{entry.lower()}."]
+    close = difflib.get_close_matches(name.lower(), lower, n=_NAMES_TOLD, cutoff=0.5)
+    names = dict.fromkeys([*(lower[entry] for entry in close), *parts])
+    return [
+        f"{entry if entry.isidentifier() else quoted(entry)} ({known[entry]})"
+        for entry in list(names)[:_NAMES_TOLD]
+    ]
+
+
+def _dotted(known: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns named by a dotted path, whose parts look like tables without quotes."""
+    return {name: where for name, where in known.items() if "." in name}
+
+
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Return the tables that have each column."""
+    rows = connection.execute(
+        "select column_name, list(table_name order by table_name) from duckdb_columns() "
+        "where not internal group by column_name order by column_name"
+    )
+    return dict(rows.fetchall())
 
 
 def _plain(answer: pa.Table) -> pa.Table:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from results.atomic import StoreError
 from results.manifest import FileRecord, Manifest, ShardRecord
+from results.migration import absent, completed, current_schema
 from results.places import Folder, answered, folders, for_arrow, place, sizes
 from results.schema import TABLES, arrow_schema, points_schema
 from results.store import MANIFEST_NAME, SHARDS_FOLDER, RunStore
@@ -61,6 +62,21 @@ class Run:
     def schema(self, table: str) -> pa.Schema:
         """Return the Arrow schema of a table, with unit and meaning of each column.
 
+        It is today's, whatever format the run was written in; a column that its files lack may be
+        missing.
+
+        Raises
+        ------
+        RunError
+            There is no such table, or its file is damaged.
+        """
+        return self.columns(table)[0]
+
+    def columns(self, table: str) -> tuple[pa.Schema, tuple[str, ...]]:
+        """Return the schema of a table, and its columns that came after the run was written.
+
+        These have no values in any row.
+
         Raises
         ------
         RunError
@@ -69,15 +85,17 @@ class Run:
         files = self.files(table)
         if not files:
             axes = self.manifest.axes
-            return points_schema(axes) if table == "points" else arrow_schema(table)
+            return (points_schema(axes) if table == "points" else arrow_schema(table)), ()
         try:
             source, filesystem = for_arrow(files[0])
             with answered(files[0]):
-                return pq.read_schema(source, filesystem=filesystem)
+                found = pq.read_schema(source, filesystem=filesystem)
         except StoreError as error:
             raise RunError(str(error)) from error
         except (OSError, pa.ArrowException) as error:
             _fail_on_damage(files[0], error)
+        schema = current_schema(table, found)
+        return schema, absent(found, schema)
 
     def rows(self, table: str) -> int:
         """Return how many rows of a table there are, by the records of its files.
@@ -126,13 +144,14 @@ class Run:
         RunError
             There is no such table or column, or a file is damaged.
         """
-        schema = self.schema(table)
+        schema, lacking = self.columns(table)
         names = schema.names if columns is None else list(columns)
         if unknown := [name for name in names if name not in schema.names]:
             near = difflib.get_close_matches(unknown[0], schema.names, n=3) or schema.names
             raise RunError(f"{table} has no column {unknown[0]!r}; it has {', '.join(near)}")
         wanted = pa.schema([schema.field(name) for name in names], schema.metadata)
-        parts = [_read(path, names) for path in self.files(table)]
+        stored = [name for name in names if name not in lacking]
+        parts = [completed(_read(path, stored), wanted) for path in self.files(table)]
         return pa.concat_tables(parts or [wanted.empty_table()]).unify_dictionaries()
 
     def polars(self, table: str) -> polars.LazyFrame:
@@ -141,15 +160,17 @@ class Run:
         Raises
         ------
         RunError
-            There is no such table.
+            There is no such table, or its file is damaged.
         """
         import polars
 
+        schema, lacking = self.columns(table)
+        empty = polars.DataFrame(polars.from_arrow(schema.empty_table()))
         files = self.files(table)
-        if files:
-            return _scan(files)
-        empty = polars.from_arrow(self.schema(table).empty_table())
-        return empty.lazy() if isinstance(empty, polars.DataFrame) else empty.to_frame().lazy()
+        if not files:
+            return empty.lazy()
+        missing = [polars.lit(None, empty.schema[name]).alias(name) for name in lacking]
+        return _scan(files).with_columns(missing).select(schema.names) if missing else _scan(files)
 
     def pandas(self, table: str) -> pandas.DataFrame:
         """Return a table as a pandas DataFrame; names are categories.
@@ -177,10 +198,13 @@ class Run:
         connection = connect()
         try:
             for table in self.tables:
-                add_view(connection, table, self.files(table), self.schema(table))
+                add_view(connection, table, self.files(table), *self.columns(table))
         except duckdb.Error as error:
             connection.close()
             raise RunError(f"{self.folder}: {error}") from error
+        except RunError:
+            connection.close()
+            raise
         return connection
 
 
@@ -284,7 +308,7 @@ def _scan(files: Sequence[Folder]) -> polars.LazyFrame:
 
     _, filesystem = for_arrow(files[0])
     if filesystem is None:
-        return polars.scan_parquet(list(map(str, files)), glob=False)
+        return polars.scan_parquet(list(map(str, files)), glob=False, hive_partitioning=False)
     from pyarrow import dataset
 
     sources = [for_arrow(file)[0] for file in files]

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-RESULTS_FORMAT: Final = 2
+RESULTS_FORMAT: Final = 3
 """Version of the run folder's layout: raised when an older reader could no longer read it."""
 
 LAPSE_CAUSES: Final = (
@@ -269,9 +269,7 @@ TABLES: Final = {
                 Column("paid", REAL, "yuan", "charged to its members"),
                 Column("received", REAL, "yuan", "benefits of its cases, as settled"),
                 Column("expected", REAL, "yuan", "what it would cost on average, fee included"),
-                Column(
-                    "uncovered", COUNT, "members", "its members without cover by closure", True
-                ),
+                Column("uncovered", COUNT, "members", "its members without cover by closure", True),
             ),
         ),
         Table(

@@ -6,10 +6,10 @@ once `shards/shard-00003.json` stands there: the record is written last and hold
 the shard's files, so a run that was killed is taken up again by reading the folder, without asking
 anyone.
 
-When all shards are there their files are put together, `periods/periods-00000.parquet` and so on.
-What counts is what the manifest names: until it names these files they count for nothing, and from
-then on the shards' own do. Every file is whole or not there, and nothing else that is finished is
-ever removed.
+When all shards are there their files are put together, `periods/from_point=0/periods-00000.parquet`
+and so on, so that anything that knows Hive partitions reads the folder `periods`. What counts is
+what the manifest names: until it names these files they count for nothing, and from then on the
+shards' own do. Every file is whole or not there, and nothing else that is finished is ever removed.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import pyarrow as pa
 from results import compaction, lock
 from results.atomic import StoreError, is_leftover
 from results.manifest import Failure, FileRecord, Manifest, ShardRecord, Status
+from results.migration import upgraded
 from results.parquet import TableWriter, conformed, open_table, table_bytes
 from results.places import (
     Folder,
@@ -377,21 +378,19 @@ class RunStore:
         Raises
         ------
         StoreError
-            The file is there but is no manifest of this format.
+            The file is there but is no manifest of this format, nor of an older one.
         """
         path = self.folder / MANIFEST_NAME
+        written_as = RESULTS_FORMAT
         try:
             content = json.loads(read_whole(path))
             written_as = content["format"]
             if written_as <= RESULTS_FORMAT:
-                return Manifest.from_json(content)
+                return Manifest.from_json(upgraded(content))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(
-                f"{path}: not a readable manifest ({_first_line(error)}); "
-                "move the folder away and run the configuration again"
-            ) from error
+            raise StoreError(f"{path}: {_unreadable(written_as, error)}") from error
         raise StoreError(
             f"{path}: written in results format {written_as}, this huzhu reads up to "
             f"{RESULTS_FORMAT}; install a newer huzhu"
@@ -516,6 +515,20 @@ def _shard_stem(shard: int) -> str:
 def _record_name(shard: int) -> str:
     """Return the path of a shard's record within the run folder."""
     return f"{SHARDS_FOLDER}/{_shard_stem(shard)}.json"
+
+
+def _unreadable(written_as: object, error: Exception) -> str:
+    """Return why a manifest does not read, and the remedy."""
+    if written_as in range(RESULTS_FORMAT):
+        return (
+            f"written in results format {written_as} without what this huzhu (format "
+            f"{RESULTS_FORMAT}) needs ({_first_line(error)}); read it with the huzhu that wrote "
+            "it, or run the folder's config.yaml anew"
+        )
+    return (
+        f"not a readable manifest ({_first_line(error)}); "
+        "move the folder away and run the configuration again"
+    )
 
 
 def _json_text(content: object) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -76,8 +76,30 @@ def _summaries(
     """Yield the summary part by part; one empty part where there are no paths."""
     with connect(threads=1) as connection:
         _add_tables(connection, store, files or _shard_files(store))
-        _add_plans(connection, plans)
-        for part in _parts(connection, len(plans)):
+        yield from described(connection, plans)
+
+
+def described(
+    connection: duckdb.DuckDBPyConnection,
+    plans: Sequence[str],
+    points: Collection[int] | None = None,
+) -> Iterator[pa.Table]:
+    """Yield rows of `summary` from the tables `paths` and `periods` of a connection, in order.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the tables are; on one thread sums are the same bit for bit.
+    plans : sequence of str
+        Plans in the order their rows shall have.
+    points : collection of int, optional
+        Parts with none of these are passed over; all are described without it.
+    """
+    _add_horizon(connection)
+    _add_plans(connection, plans)
+    for part in _parts(connection, len(plans)):
+        first, last = part.points
+        if points is None or any(first <= point <= last for point in points):
             _lay_out(connection, part)
             yield connection.sql(_summary_sql()).to_arrow_table()
 
@@ -91,10 +113,14 @@ def _shard_files(store: RunStore) -> list[FileRecord]:
 def _add_tables(
     connection: duckdb.DuckDBPyConnection, store: RunStore, files: Sequence[FileRecord]
 ) -> None:
-    """Make `paths`, `periods` and the `horizon` known to the connection."""
+    """Make `paths` and `periods` known to the connection."""
     for table in ("paths", "periods"):
         places = [store.folder / entry.path for entry in files if entry.table == table]
         add_view(connection, table, places, arrow_schema(table))
+
+
+def _add_horizon(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the periods that any path reached known to the connection."""
     connection.execute(
         "create table horizon as select period::integer as period from "
         "range((select coalesce(max(periods_run), 0) from paths)) as every(period)"

@@ -11,16 +11,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.types as kinds
 
 from results.run import Run, RunError
 from results.schema import TABLES
-
-if TYPE_CHECKING:
-    import duckdb
 
 Better = Literal["less", "more", "neither"]
 """Which way an outcome improves for the members."""
@@ -199,10 +196,9 @@ def values(run: Run, name: str, points: Sequence[int] | None = None) -> pa.Table
         There is no such outcome, or a file is damaged.
     """
     relation = outcome_of(name).relation(run.manifest.periods_per_year)
-    wanted = "" if points is None else "where list_contains($1, point)"
+    wanted = "" if points is None else "where point in (select unnest($1::integer[]))"
     sql = f"select point, path, value from {relation} {wanted} order by point, path"
-    with run.duckdb() as connection:
-        return _asked(connection, sql, [] if points is None else [list(points)])
+    return asked(run, sql, [] if points is None else [list(points)])
 
 
 def estimates(run: Run, names: Sequence[str] = tuple(OUTCOMES)) -> pa.Table:
@@ -238,15 +234,50 @@ def estimates(run: Run, names: Sequence[str] = tuple(OUTCOMES)) -> pa.Table:
         for rank, name in enumerate(names)
     ]
     sql = f"select * exclude (rank) from ({' union all '.join(parts)}) order by point, rank"
-    with run.duckdb() as connection:
-        return _asked(connection, sql, [])
+    return asked(run, sql)
 
 
-def _asked(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[object]) -> pa.Table:
-    """Return an answer of DuckDB; RunError where a file does not read."""
+def check_plan(run: Run, plan: str | None) -> None:
+    """Raise RunError where a plan is named that the run has not; the message has those it has."""
+    plans = run.manifest.plans
+    if plan is not None and plan not in plans:
+        raise RunError(f"no plan {plan!r}; {run.folder.name} has {', '.join(plans)}")
+
+
+def check_points(run: Run, points: Sequence[int] | None) -> None:
+    """Raise RunError for a point that is none of the run's, whether it has paths yet or not."""
+    last = run.manifest.points - 1
+    if unknown := [point for point in points or () if not 0 <= point <= last]:
+        raise RunError(f"no point {unknown[0]}; {run.folder.name} has points 0 to {last}")
+
+
+def check_confidence(confidence: float) -> None:
+    """Raise RunError for a confidence that is no probability between 0 and 1."""
+    if not 0 < confidence < 1:
+        raise RunError(f"confidence: expected a number above 0 and below 1, got {confidence}")
+
+
+def asked(run: Run, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+    """Return the answer to a question of our own to a run's tables.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    sql : str
+        DuckDB SQL.
+    parameters : sequence
+        What stands for $1, $2, …
+
+    Raises
+    ------
+    RunError
+        A file is damaged.
+    """
     import duckdb
 
-    try:
-        return connection.sql(sql, params=parameters).to_arrow_table()
-    except duckdb.Error as error:
-        raise RunError(str(error)) from error
+    with run.duckdb() as connection:
+        try:
+            return connection.sql(sql, params=list(parameters)).to_arrow_table()
+        except duckdb.Error as error:
+            raise RunError(f"{run.folder}: {error}") from error

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from SALib.analyze import sobol as sobol_indices
+from SALib.sample import morris as morris_sample
 from SALib.sample import sobol as saltelli_sample
 from scipy import stats
 from scipy.stats import qmc
@@ -20,6 +21,7 @@ from scipy.stats import qmc
 from configs.axes import Choice, Listed, Range, dimensions
 from configs.designs import (
     MAX_BRANCHES,
+    MAX_TRAJECTORIES,
     BranchesError,
     Grid,
     Sampled,
@@ -27,6 +29,7 @@ from configs.designs import (
     unit_sample,
 )
 from configs.load import Config, load
+from configs.messages import ConfigError
 from configs.sweep import point_count, values_at
 
 Swept = Callable[..., Config]
@@ -132,13 +135,13 @@ def test_random_sobol_and_latin_hypercube_are_those_of_numpy_and_scipy(axes: int
         return np.random.default_rng(7)
 
     np.testing.assert_array_equal(
-        unit_sample("random", axes, 16, 7, False), rng().random((16, axes))
+        unit_sample("random", axes, 16, 7, False, 4), rng().random((16, axes))
     )
     np.testing.assert_array_equal(
-        unit_sample("sobol", axes, 16, 7, False), qmc.Sobol(axes, rng=rng()).random(16)
+        unit_sample("sobol", axes, 16, 7, False, 4), qmc.Sobol(axes, rng=rng()).random(16)
     )
     np.testing.assert_array_equal(
-        unit_sample("latin_hypercube", axes, 16, 7, False),
+        unit_sample("latin_hypercube", axes, 16, 7, False, 4),
         qmc.LatinHypercube(axes, rng=rng()).random(16),
     )
 
@@ -147,9 +150,91 @@ def test_random_sobol_and_latin_hypercube_are_those_of_numpy_and_scipy(axes: int
 def test_saltelli_has_the_rows_of_salib_in_its_order(second_order: bool, rows: int) -> None:
     cube = {"num_vars": 3, "names": ["a", "b", "c"], "bounds": [[0, 1]] * 3}
     expected = saltelli_sample.sample(cube, 8, calc_second_order=second_order, seed=7)
-    found = unit_sample("saltelli", 3, 8, 7, second_order)
+    found = unit_sample("saltelli", 3, 8, 7, second_order, 4)
     np.testing.assert_array_equal(found, expected)
     assert len(found) == sampled_count("saltelli", 3, 8, second_order) == rows
+
+
+def test_morris_has_the_rows_of_salib_in_its_order() -> None:
+    """Only a rounding of sums of sixths is set right: well under 1e-15."""
+    cube = {"num_vars": 3, "names": ["a", "b", "c"], "bounds": [[0, 1]] * 3}
+    expected = morris_sample.sample(cube, 9, num_levels=6, seed=7)
+    found = unit_sample("morris", 3, 9, 7, False, 6)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
+    assert len(found) == sampled_count("morris", 3, 9, False) == 9 * 4
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 5), st.integers(2, 9), st.integers(1, 20), st.integers(0, 2**64 - 1))
+def test_each_step_of_a_morris_trajectory_moves_one_axis_over_half_of_the_levels(
+    axes: int, trajectories: int, half: int, seed: int
+) -> None:
+    """Exact: shares are whole multiples of 1 / (levels - 1), and each axis moves once."""
+    sample = unit_sample("morris", axes, trajectories, seed, False, 2 * half)
+    places = sample.reshape(trajectories, axes + 1, axes) * (2 * half - 1)
+    steps = np.abs(np.diff(np.rint(places), axis=1))
+    assert sample.min() >= 0
+    assert sample.max() <= 1
+    np.testing.assert_array_equal(np.rint(places) / (2 * half - 1), sample.reshape(places.shape))
+    np.testing.assert_array_equal(steps.sum(axis=1), np.full((trajectories, axes), half))
+    np.testing.assert_array_equal(np.count_nonzero(steps, axis=2), 1)
+
+
+def test_morris_takes_ranges_and_lists_at_their_levels(sampled: Swept) -> None:
+    axes = {
+        FEE: {"low": 0.1, "high": 0.4},
+        ECHO: {"low": 0.001, "high": 0.1, "scale": "log"},
+        GRACE: {"low": 1, "high": 4},
+        RULE: ["equal", "expected"],
+    }
+    config = sampled("morris", 20, axes)
+    assert point_count(config) == 20 * 5
+    assert sorted(set(column(config, FEE))) == pytest.approx([0.1, 0.2, 0.3, 0.4], rel=1e-15)
+    logs = np.log(sorted(set(column(config, ECHO)))) / math.log(10)
+    np.testing.assert_allclose(logs, [-3, -7 / 3, -5 / 3, -1], rtol=1e-14)
+    assert set(column(config, GRACE)) == {1, 2, 3, 4}
+    assert set(column(config, RULE)) == {"equal", "expected"}
+
+
+@pytest.mark.parametrize("names", range(2, 9))
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_morris_takes_each_value_of_a_list_equally_often_with_a_multiple_of_levels(
+    names: int, times: int
+) -> None:
+    (axis,) = dimensions({RULE: tuple(range(names))})
+    levels = names * times
+    places = [axis.at(level / (levels - 1)) for level in range(levels)]
+    assert places == sorted(list(range(names)) * times)
+
+
+def test_other_levels_are_another_morris_sample(sampled: Swept) -> None:
+    axes = {FEE: {"low": 0, "high": 0.5}}
+    four, six = (column(sampled("morris", 8, axes, levels=n), FEE) for n in (4, 6))
+    assert set(four) <= {0.5 * k / 3 for k in range(4)}
+    assert not set(six) <= set(four)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"levels": 5}, r"sweep.levels: expected an even number, got 5"),
+        (
+            {"design": "random", "levels": 6},
+            r"sweep.levels: expected 4 with the design 'random', got 6; write design: morris",
+        ),
+        ({"points": 1}, r"sweep.points: expected 2 to 10_000 with the design 'morris', got 1"),
+        (
+            {"points": MAX_TRAJECTORIES + 1},
+            r"sweep.points: expected 2 to 10_000 with the design 'morris', got 10001",
+        ),
+    ],
+)
+def test_a_morris_design_that_cannot_be_is_refused(
+    sampled: Swept, fields: dict[str, Any], message: str
+) -> None:
+    given = {"design": "morris", "points": 4, "axes": {FEE: {"low": 0, "high": 0.5}}} | fields
+    with pytest.raises(ConfigError, match=message):
+        sampled(**given)
 
 
 @settings(deadline=None, max_examples=30)
@@ -157,7 +242,7 @@ def test_saltelli_has_the_rows_of_salib_in_its_order(second_order: bool, rows: i
 def test_each_axis_of_a_latin_hypercube_has_one_point_a_stratum(
     axes: int, points: int, seed: int
 ) -> None:
-    strata = np.ceil(unit_sample("latin_hypercube", axes, points, seed, False) * points) - 1
+    strata = np.ceil(unit_sample("latin_hypercube", axes, points, seed, False, 4) * points) - 1
     for k in range(axes):
         assert sorted(strata[:, k]) == list(range(points))
 
@@ -276,8 +361,8 @@ def test_another_design_seed_samples_other_points_and_another_seed_the_same(
 
 
 def test_a_sample_is_drawn_once_and_cannot_be_written_to() -> None:
-    sample = unit_sample("sobol", 2, 8, 0, False)
-    assert unit_sample("sobol", 2, 8, 0, False) is sample
+    sample = unit_sample("sobol", 2, 8, 0, False, 4)
+    assert unit_sample("sobol", 2, 8, 0, False, 4) is sample
     with pytest.raises(ValueError, match="read-only"):
         sample[0, 0] = 0
 

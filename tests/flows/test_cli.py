@@ -95,7 +95,7 @@ def test_what_is_lost_or_damaged_is_computed_again_byte_for_byte(
 ) -> None:
     copy = tmp_path / run.name
     shutil.copytree(run, copy)
-    with (copy / "periods" / "periods-00000.parquet").open("r+b") as file:
+    with (copy / "periods" / "from_point=0" / "periods-00000.parquet").open("r+b") as file:
         file.seek(100)
         file.write(b"not what was there")
     (copy / "points" / "points.parquet").unlink()
@@ -114,7 +114,7 @@ def test_what_is_lost_or_damaged_is_computed_again_byte_for_byte(
 def test_a_disk_that_fills_ends_the_run_with_a_message_and_no_half_file(
     prefect_home: Path, prefect_server: Server, small: Path, run: Path, tmp_path: Path
 ) -> None:
-    assert (run / "periods" / "periods-00000.parquet").stat().st_size > 20 * 1024
+    assert (run / "periods" / "from_point=0" / "periods-00000.parquet").stat().st_size > 20 * 1024
     # no file may pass 20 KiB, which stands for a disk that is full by then
     limited = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash", sys.executable, "-m", "flows.cli"]
     done = subprocess.run(

@@ -7,12 +7,17 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import numpy as np
+import pandas
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import dataset
 
 from results import compaction, parquet
 from results.atomic import StoreError
@@ -69,7 +74,10 @@ def test_the_shards_leave_no_trace_in_the_files(
 ) -> None:
     rows = made_members(1234)
     one = put_together(tmp_path / "one", rows, 1)
-    assert [record.path for record in one] == [f"members/members-0000{i}.parquet" for i in range(3)]
+    assert [record.path for record in one] == [
+        f"members/from_point={rows['point'][500 * i].as_py()}/members-0000{i}.parquet"
+        for i in range(3)
+    ]
     assert [record.rows for record in one] == [500, 500, 234]
     assert put_together(tmp_path / "many", rows, shards) == one
 
@@ -125,6 +133,85 @@ def test_a_compacted_run_reads_as_one_of_a_single_shard(tmp_path: Path) -> None:
         assert found == [tuple(row.values()) for row in rows]
 
 
+def partitioned(folder: Path) -> Run:
+    """Write a run whose `periods` lie in several partitions."""
+    made = made_rows(points=40, paths=5, periods=10, plans=("main", "elder"), closing=0.0)
+    return compacted(sharded(folder, made, 3), a_manifest(points=40, plans=made.plans))
+
+
+def test_a_partition_is_named_for_its_first_point(tmp_path: Path, small_files: None) -> None:
+    run = partitioned(tmp_path)
+    paths = [entry.path for entry in run.manifest.files if entry.table == "periods"]
+    # 100 rows a point, 500 a file
+    assert paths == [f"periods/from_point={5 * i}/periods-{i:05d}.parquet" for i in range(8)]
+    firsts = [pq.read_table(tmp_path / path, partitioning=None)["point"][0] for path in paths]
+    assert [first.as_py() for first in firsts] == [0, 5, 10, 15, 20, 25, 30, 35]
+
+
+def test_partitions_add_no_column_to_what_is_read_here(tmp_path: Path, small_files: None) -> None:
+    run = partitioned(tmp_path)
+    names = arrow_schema("periods").names
+    assert run.arrow("periods").column_names == names
+    assert run.polars("periods").collect_schema().names() == names
+    assert run.pandas("periods").columns.tolist() == names
+    with run.duckdb() as connection:
+        assert connection.sql("from periods").columns == names
+        assert connection.sql("select count(*) from periods").fetchall() == [(4000,)]
+
+
+def opened_by_duckdb(folder: Path) -> list[tuple[object, ...]]:
+    """Return the sums of a run's shares as DuckDB finds them."""
+    with duckdb.connect() as connection:
+        sql = (
+            "select from_point, count(*), sum(point), max(share) "
+            f"from read_parquet('{folder}/periods/**/*.parquet') group by 1 order by 1"
+        )
+        return connection.sql(sql).fetchall()
+
+
+def opened_by_polars(folder: Path) -> list[tuple[object, ...]]:
+    """Return the same as Polars finds it."""
+    frame = polars.scan_parquet(f"{folder}/periods/")
+    grouped = frame.group_by("from_point").agg(
+        polars.len(), polars.sum("point"), polars.max("share")
+    )
+    return grouped.sort("from_point").collect().rows()
+
+
+def opened_by_pandas(folder: Path) -> list[tuple[object, ...]]:
+    """Return the same as pandas finds it."""
+    frame = pandas.read_parquet(folder / "periods").astype({"from_point": int})
+    grouped = frame.groupby("from_point").agg(
+        rows=("point", "size"), points=("point", "sum"), most=("share", "max")
+    )
+    return list(grouped.itertuples(name=None))
+
+
+def opened_by_pyarrow(folder: Path) -> list[tuple[object, ...]]:
+    """Return the same as Arrow finds it."""
+    found = dataset.dataset(folder / "periods", partitioning="hive").to_table()
+    grouped = found.group_by("from_point").aggregate(
+        [([], "count_all"), ("point", "sum"), ("share", "max")]
+    )
+    rows = grouped.sort_by("from_point").to_pylist()
+    names = ("from_point", "count_all", "point_sum", "share_max")
+    return [tuple(row[name] for name in names) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "opened", [opened_by_duckdb, opened_by_polars, opened_by_pandas, opened_by_pyarrow]
+)
+def test_a_run_opens_without_huzhu(
+    tmp_path: Path, small_files: None, opened: Callable[[Path], list[tuple[object, ...]]]
+) -> None:
+    frame = partitioned(tmp_path).pandas("periods")
+    expected = [
+        (first, len(part), int(part["point"].sum()), float(part["share"].max()))
+        for first, part in frame.groupby(frame["point"] // 5 * 5)
+    ]
+    assert opened(tmp_path) == expected
+
+
 def test_what_counts_shards_counts_rows_of_a_compacted_run(tmp_path: Path) -> None:
     made = made_rows(points=2, paths=6)
     run = compacted(sharded(tmp_path / "small-1", made), a_manifest())
@@ -164,7 +251,7 @@ def test_a_file_that_changed_is_told_and_not_put_in(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(StoreError, match=r"shard-00001\.parquet: cannot be read \(its checksum is"):
         store.compact()
-    assert not list((tmp_path / "periods").glob("periods-*"))
+    assert not list((tmp_path / "periods").rglob("periods-*"))
     assert len(open_run(tmp_path).shards) == 3
 
 

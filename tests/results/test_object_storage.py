@@ -119,6 +119,12 @@ def test_a_run_in_storage_is_asked_in_sql(run: Run) -> None:
     assert query(run, sql, "csv") == "point,paths\n0,5\n1,5\n"
 
 
+def test_a_run_in_storage_is_asked_beside_one_in_a_folder(tmp_path: Path, run: Run) -> None:
+    here = a_run(tmp_path / "here")
+    sql = "select run, count(*) as paths from paths group by run order by run"
+    assert query([run, here], sql, "csv") == "run,paths\nhere,10\nsmall-0123,10\n"
+
+
 def test_a_name_that_looks_like_a_pattern_is_a_name(bucket: str) -> None:
     made = made_rows()
     store = create_run(f"{bucket}/it's [a] *run")
@@ -216,8 +222,8 @@ def test_compacting_gives_the_bytes_that_a_folder_gets(tmp_path: Path, bucket: s
     assert runs[1].arrow("periods").equals(runs[0].arrow("periods"))
     assert keys(runs[1].folder) == {
         "manifest.json",
-        "paths/paths-00000.parquet",
-        "periods/periods-00000.parquet",
+        "paths/from_point=0/paths-00000.parquet",
+        "periods/from_point=0/periods-00000.parquet",
         "summary/shard-00000.parquet",
     }
 

@@ -125,14 +125,74 @@ def test_members_of_a_run_by_cells_are_an_empty_table(run: Run) -> None:
     assert query(run, "select * from members", "csv") == f"{header}\n"
 
 
-def test_an_unknown_column_is_told_with_its_candidates(run: Run) -> None:
-    with pytest.raises(RunError, match=r'(?s)"memebers" not found.*"members"'):
-        query(run, "select memebers from periods")
+@pytest.mark.parametrize(
+    ("sql", "duckdb_says", "near"),
+    [
+        ("select memebers from periods", '"memebers" not found.*"members"', "members (in periods)"),
+        ("select p.memebers from periods p", "column named", "members (in periods)"),
+        ("select share from paths", '"share" not found', "share (in periods)"),
+        ("select * exclude (quantty) from summary", "EXCLUDE", "quantity (in summary)"),
+        ("from points join paths using (pont)", '"pont"', "point (in cells, members, paths, "),
+        ("select fee_rate from points", "not found", f'"{FEE}" (in points)'),
+        ("select plans.main.fee_rate from points", "Referenced table", f'"{FEE}" (in points)'),
+        ("from period", "period does not exist.*periods", "periods (a table)"),
+        ("from cell", "cell does not exist", "cells (a table)"),
+    ],
+)
+def test_an_unknown_name_is_told_by_duckdb_and_with_the_nearest(
+    run: Run, sql: str, duckdb_says: str, near: str
+) -> None:
+    with pytest.raises(RunError, match=f"(?s){duckdb_says}") as caught:
+        query(run, sql)
+    last = str(caught.value).splitlines()[-1]
+    assert last.startswith("did you mean ")
+    assert near in last
 
 
-def test_an_unknown_table_is_told_with_its_candidate(run: Run) -> None:
-    with pytest.raises(RunError, match=r"(?s)period does not exist.*periods"):
-        query(run, "from period")
+@pytest.mark.parametrize(
+    ("sql", "duckdb_says"),
+    [
+        ("select zzzzzz from periods", '"zzzzzz" not found'),
+        ("select plan, sum(cases) from periods", "must appear in the GROUP BY"),
+        ("from periods('x')", "does not exist"),
+        ("select plan::int from periods", "Could not convert"),
+    ],
+)
+def test_nothing_is_guessed_where_no_name_is_missing_or_none_is_near(
+    run: Run, sql: str, duckdb_says: str
+) -> None:
+    with pytest.raises(RunError, match=duckdb_says) as caught:
+        query(run, sql)
+    assert "did you mean" not in str(caught.value)
+
+
+def test_the_run_says_what_it_is(run: Run) -> None:
+    manifest = run.manifest
+    assert ask(run, "from runs").to_pylist() == [
+        {
+            "run": "run",
+            "name": "small",
+            "seed": manifest.seed,
+            "digest": manifest.digest,
+            "status": "complete",
+            "started": manifest.started,
+            "points": 3,
+            "paths_per_point": 5,
+            "periods_per_year": 2,
+            "scenario_title": "A small pool",
+            "version": "0.1.0",
+        }
+    ]
+
+
+def test_several_runs_are_asked_as_one(run: Run, tmp_path: Path) -> None:
+    other = a_run(tmp_path / "other", made_rows(points=1, seed=3))
+    sql = "select run, count(*) as paths from paths group by run order by run"
+    assert query([run, other], sql, "csv") == "run,paths\nother,5\nrun,15\n"
+    save_query([run, other], sql, tmp_path / "answer.csv", "csv")
+    assert (tmp_path / "answer.csv").read_text() == "run,paths\nother,5\nrun,15\n"
+    with pytest.raises(RunError, match=r"(?s)pths does not exist.*did you mean paths \(a table"):
+        query([run, other], "from pths")
 
 
 def test_broken_sql_is_told_as_duckdb_says_it(run: Run) -> None:

@@ -582,11 +582,12 @@ def test_closing_a_run_counts_its_rows_and_lists_its_files(tmp_path: Path) -> No
 
 def test_a_newer_manifest_is_not_guessed_at(store: RunStore) -> None:
     (store.folder / MANIFEST_NAME).write_text(json.dumps({"format": RESULTS_FORMAT + 1}))
-    with pytest.raises(StoreError, match=r"written in results format 3, .* install a newer huzhu"):
+    newer = rf"results format {RESULTS_FORMAT + 1}, .* install a newer huzhu"
+    with pytest.raises(StoreError, match=newer):
         store.read_manifest()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 1}', '{"format": "1"}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "1"}'])
 def test_a_manifest_that_is_none_is_told(store: RunStore, content: str) -> None:
     (store.folder / MANIFEST_NAME).write_text(content)
     with pytest.raises(StoreError, match=r"manifest\.json: not a readable manifest"):

@@ -1,0 +1,159 @@
+"""Which points no other beats: those on the front of several outcomes at once.
+
+A point beats another where it is at least as good in every outcome and better in one; equal points
+do not beat each other. How sure a point's place on the front is comes from drawing paths anew, with
+replacement, the same paths at every point: so differences between points keep the precision that
+common draws give them, and of independent draws nothing is assumed that is not so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from results.analysis.outcomes import Outcome, estimates, outcome_of, values
+from results.run import Run, RunError
+
+Floats = npt.NDArray[np.float64]
+
+SEED: Final = 1
+"""Seed of the draws of paths."""
+
+
+def pareto(
+    run: Run,
+    names: Sequence[str] = ("share_a_year", "survived", "cross_subsidy"),
+    points: Sequence[int] | None = None,
+    resamples: int = 200,
+) -> pa.Table:
+    """Return the means of outcomes at each point, and whether another point beats it.
+
+    Parameters
+    ----------
+    run : Run
+        The run. Its worlds are compared as its policies are: name the points of one, to compare
+        what one decides.
+    names : sequence of str
+        Names of the outcomes; each has a way in which it improves.
+    points : sequence of int, optional
+        Points to compare; all without it.
+    resamples : int
+        How often paths are drawn anew for `probability`, ≥ 1.
+
+    Returns
+    -------
+    pyarrow.Table
+        point : int32; for each outcome its mean, by its name, and `<name>_standard_error` :
+        float64, in its unit; on_front : bool; probability : float64, the part of the draws in which
+        the point is on the front, over one path always `on_front`. By point; a point without a
+        value of some outcome is left out.
+
+    Raises
+    ------
+    RunError
+        There is no such outcome, one has no better way, no point has a value of each, or a file
+        is damaged.
+    """
+    signs = np.array([_sign(outcome_of(name)) for name in names])
+    wanted = None if points is None else set(points)
+    means, errors = _estimates(run, names, wanted)
+    if not means:
+        raise RunError(f"{run.folder}: no point has a value of {', '.join(names)}")
+    numbers = np.array(sorted(means), np.int64)
+    found = np.array([means[point] for point in numbers.tolist()])
+    probability = _probability(run, names, numbers, signs, resamples)
+    columns: dict[str, Any] = {"point": pa.array(numbers, pa.int32())}
+    for k, name in enumerate(names):
+        columns[name] = found[:, k]
+        columns[f"{name}_standard_error"] = pa.array(
+            [errors[point][k] for point in numbers.tolist()], pa.float64()
+        )
+    return pa.table({**columns, "on_front": front(found * signs), "probability": probability})
+
+
+def front(costs: Floats) -> npt.NDArray[np.bool_]:
+    """Return which points no other beats.
+
+    Parameters
+    ----------
+    costs : float64[points, outcomes]
+        What is the better the less it is; a point with NaN is not on the front and beats none.
+
+    Returns
+    -------
+    bool[points]
+        Takes a step for each point of the front, over the points that are left.
+    """
+    on_front = np.zeros(len(costs), np.bool_)
+    # In the order of their sums of ranks no point is beaten by one after it.
+    ranks = sum(np.unique(column, return_inverse=True)[1] for column in costs.T)
+    left = np.argsort(ranks, kind="stable")
+    left = left[~np.isnan(costs[left]).any(axis=1)]
+    while left.size:
+        first = costs[left[0]]
+        equal = (costs[left] == first).all(axis=1)
+        on_front[left[equal]] = True
+        left = left[~(costs[left] >= first).all(axis=1)]
+    return on_front
+
+
+def _sign(outcome: Outcome) -> float:
+    """Return 1 for an outcome that is the better the less it is, -1 for the other way."""
+    if outcome.better == "neither":
+        raise RunError(f"{outcome.name} is better neither more nor less; leave it out of the front")
+    return 1.0 if outcome.better == "less" else -1.0
+
+
+def _estimates(
+    run: Run, names: Sequence[str], wanted: set[int] | None
+) -> tuple[dict[int, list[float]], dict[int, list[float | None]]]:
+    """Return means and standard errors by point, in the order of the names."""
+    means: dict[int, list[float]] = {}
+    errors: dict[int, list[float | None]] = {}
+    for row in estimates(run, names).to_pylist():
+        if wanted is None or row["point"] in wanted:
+            means.setdefault(row["point"], []).append(row["mean"])
+            errors.setdefault(row["point"], []).append(row["standard_error"])
+    whole = {point: found for point, found in means.items() if len(found) == len(names)}
+    return whole, errors
+
+
+def _probability(
+    run: Run,
+    names: Sequence[str],
+    points: npt.NDArray[np.int64],
+    signs: Floats,
+    resamples: int,
+) -> Floats:
+    """Return in which part of the draws of paths each point is on the front."""
+    tables = [_by_path(run, name, points) for name in names]
+    paths = max(len(table) for table in tables)
+    rng = np.random.default_rng(SEED)
+    hits = np.zeros(points.size)
+    for _ in range(resamples):
+        times = np.bincount(rng.integers(0, paths, paths), minlength=paths).astype(np.float64)
+        means = np.column_stack([_weighted(table, times[: len(table)]) for table in tables])
+        hits += front(means * signs)
+    return hits / resamples
+
+
+def _by_path(run: Run, name: str, points: npt.NDArray[np.int64]) -> Floats:
+    """Return an outcome by path and point, NaN where it is missing."""
+    table = values(run, name)
+    point, path = (table[key].to_numpy().astype(np.int64) for key in ("point", "path"))
+    rows = np.isin(point, points)
+    found = np.full((int(path.max()) + 1, points.size), np.nan)
+    found[path[rows], np.searchsorted(points, point[rows])] = table["value"].to_numpy()[rows]
+    return found
+
+
+def _weighted(table: Floats, times: Floats) -> Floats:
+    """Return the mean of each point over paths that count so many times; NaN without any."""
+    there = ~np.isnan(table)
+    count = times @ there
+    total = times @ np.where(there, table, 0.0)
+    return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)

@@ -1,0 +1,277 @@
+"""What a report holds, section by section: what a run has to show decides which figures there are.
+
+A sweep of many points shows a choice of them over time, the outcomes of all of them in a table and
+over its axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from results.analysis.outcomes import OUTCOMES, estimates
+from results.report import course, sweep
+from results.report.figure import Figure
+from results.report.page import Heading, Report, Rows, Section
+from results.report.story import labels_of, state, story
+from results.report.words import Text, term
+from results.run import Run, RunError
+from results.table import short_names
+
+POINTS_OVER_TIME: Final = 24
+"""Points that can be chosen in the figures over time."""
+
+SIDE_BY_SIDE: Final = 6
+"""Points that are shown side by side."""
+
+
+def report(run: Run, against: Run | None = None) -> Report:
+    """Return the report of a run.
+
+    Parameters
+    ----------
+    run : Run
+        The run, finished or not.
+    against : Run, optional
+        A run that it is compared with, point by point.
+
+    Raises
+    ------
+    RunError
+        No path is finished yet, or a file is damaged.
+    """
+    if not run.rows("paths"):
+        raise RunError(
+            f"{run.folder}: nothing to report, no path is finished; run the configuration again"
+        )
+    found = estimates(run)
+    rows = run.arrow("points").to_pylist()
+    finished = set(found["point"].to_pylist())
+    labels = labels_of([row for row in rows if row["point"] in finished])
+    shown = _shown(rows, labels)
+    several = len(labels) > 1
+    name = run.manifest.scenario_title
+    return Report(
+        Text(name, name),
+        state(run),
+        [
+            Section("what", Text("What was run", "运行内容"), story(run)),
+            _at_a_glance(rows, labels, found),
+            _over_time(run, shown),
+            _people(run, shown),
+            _ends(run, shown),
+            *([sweep.section(run, labels, found)] if several else []),
+            *sweep.compared(run, against, labels),
+            _trust(run, found, labels),
+        ],
+    )
+
+
+def _shown(rows: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) -> dict[int, str]:
+    """Return the points whose course is shown, and their names."""
+    there = [row["point"] for row in rows if row["point"] in labels]
+    last, count = len(there) - 1, min(len(there), POINTS_OVER_TIME)
+    chosen = [there[round(place * last / max(1, count - 1))] for place in range(count)]
+    return {point: labels[point] for point in chosen}
+
+
+def _at_a_glance(
+    rows: Sequence[Mapping[str, Any]], labels: Mapping[int, str], found: pa.Table
+) -> Section:
+    """Return what every point came to, with its Monte-Carlo error."""
+    return Section(
+        "outcomes",
+        Text("What came out", "结果一览"),
+        [
+            Text(
+                "Means over the paths of a setting, each ± its standard error: what another run "
+                "with other random numbers would move it by.",
+                "各参数组合的路径均值 ± 标准误（即更换随机数时数值的波动幅度）。",
+            )
+        ],
+        [_outcomes_table(rows, labels, found)],
+    )
+
+
+def _outcomes_table(
+    rows: Sequence[Mapping[str, Any]], labels: Mapping[int, str], found: pa.Table
+) -> Rows:
+    """Return the table of points with their outcomes."""
+    there = [row for row in rows if row["point"] in labels]
+    swept = [name for name in there[0] if name != "point"]
+    names = short_names(swept)
+    data: dict[str, list[Any]] = {"point": [row["point"] for row in there]}
+    headings = [Heading("point", term("point"))]
+    for path in swept:
+        values = [row[path] for row in there]
+        is_number = all(
+            isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
+        )
+        data[path] = values if is_number else [str(value) for value in values]
+        headings.append(Heading(path, Text(names[path], names[path]), number=is_number))
+    for outcome in OUTCOMES:
+        means, errors = _column(found, outcome, data["point"])
+        if any(mean for mean in means):
+            data |= {outcome: means, f"{outcome}_standard_error": errors}
+            headings.append(Heading(outcome, term(outcome), f"{outcome}_standard_error"))
+    return Rows(
+        "outcomes",
+        Text("Points and their outcomes", "各参数点的结果"),
+        Text(
+            "A click on a heading sorts by it; outcomes that are nought everywhere are left out.",
+            "点击表头可排序；各点均为零的指标不列出。",
+        ),
+        headings,
+        data,
+    )
+
+
+def _column(
+    found: pa.Table, outcome: str, points: Sequence[int]
+) -> tuple[list[float | None], list[float | None]]:
+    """Return means and standard errors of an outcome at some points."""
+    rows = {row["point"]: row for row in found.to_pylist() if row["outcome"] == outcome}
+    means = [rows[point]["mean"] if point in rows else None for point in points]
+    errors = [rows[point]["standard_error"] if point in rows else None for point in points]
+    return means, errors
+
+
+def _over_time(run: Run, shown: Mapping[int, str]) -> Section:
+    """Return how it went over time."""
+    parts: list[Figure] = [course.over_time(run, shown)]
+    if len(shown) > 1:
+        few = _side_by_side(run, shown)
+        parts.append(course.multiples(run, few))
+    parts.extend(course.leaving(run, shown))
+    return Section("time", Text("Over time", "随时间的变化"), _note(run, shown), parts)
+
+
+def _side_by_side(run: Run, shown: Mapping[int, str]) -> dict[int, str]:
+    """Return the points that are shown side by side: one a policy, or some that span the sweep."""
+    policies = run.manifest.config.get("sweep", {}).get("policies", {})
+    if len(policies) > 1:
+        each = run.manifest.points // len(policies)
+        firsts = {place * each: name for place, name in enumerate(policies)}
+        found = {point: name for point, name in firsts.items() if point in shown}
+        if len(found) > 1:
+            return found
+    return dict(list(shown.items())[:: max(1, math.ceil(len(shown) / SIDE_BY_SIDE))])
+
+
+def _note(run: Run, shown: Mapping[int, str]) -> list[Text]:
+    """Return which points are shown, where not all are."""
+    if len(shown) == run.manifest.points:
+        return []
+    return [
+        Text(
+            f"{len(shown)} of {run.manifest.points:,} points can be chosen here, spanning the axes "
+            "of the sweep; the table above has all.",
+            f"此处可选择 {run.manifest.points:,} 个参数点中的 {len(shown)} 个（覆盖扫描范围）；"
+            "上表含全部参数点。",
+        )
+    ]
+
+
+def _people(run: Run, shown: Mapping[int, str]) -> Section:
+    """Return the money and who pays for whom."""
+    parts = [course.flows_of_money(run, shown), course.who_pays(run, shown)]
+    return Section("money", Text("Whose money, for whom", "资金与补贴"), [], parts)
+
+
+def _ends(run: Run, shown: Mapping[int, str]) -> Section:
+    """Return how long pools live, and who is left when they close."""
+    parts = [course.endings(run, shown), *course.left_uncovered(run, shown)]
+    return Section("end", Text("How it ends", "如何终止"), list(_left(run, shown)), parts)
+
+
+def _left(run: Run, shown: Mapping[int, str]) -> Iterator[Text]:
+    """Yield what closures leave behind at the first point shown, in words."""
+    point, name = next(iter(shown.items()))
+    names = ("survived", "uncovered_members", "unfunded_benefits")
+    rows = {
+        row["outcome"]: row for row in estimates(run, names).to_pylist() if row["point"] == point
+    }
+    closed = 1 - rows["survived"]["mean"]
+    left, unpaid = rows["uncovered_members"], rows["unfunded_benefits"]
+    setting = f"{name}: " if name else ""
+    yield Text(
+        f"{setting}the pool closes on {closed:.1%} of {left['paths']} paths"
+        f"{_margin(rows['survived'], 100, ' %')}; on average {left['mean']:,.0f} members"
+        f"{_margin(left)} are then without cover (95 % of the paths: at most {left['q95']:,.0f}), "
+        f"and {unpaid['mean']:,.0f} yuan{_margin(unpaid)} of benefits stay unpaid.",
+        f"{setting}{left['paths']} 条路径中有 {closed:.1%} 关闭"
+        f"{_margin(rows['survived'], 100, '%')}；平均 {left['mean']:,.0f} 名成员"
+        f"{_margin(left)}因此失去保障（95% 的路径不超过 {left['q95']:,.0f} 名），"
+        f"{unpaid['mean']:,.0f} 元{_margin(unpaid)}互助金未兑付。",
+    )
+
+
+def _margin(row: Mapping[str, Any], scale: float = 1.0, unit: str = "") -> str:
+    """Return a standard error as it stands behind a figure; nothing where there is none."""
+    error = row["standard_error"]
+    if error is None:
+        return ""
+    decimals = max(0, 2 - math.floor(math.log10(error * scale))) if error else 0
+    return f" ± {error * scale:,.{decimals}f}{unit}"
+
+
+def _trust(run: Run, found: pa.Table, labels: Mapping[int, str]) -> Section:
+    """Return how sure the figures are, and how to make them again."""
+    manifest = run.manifest
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    again = f"huzhu run {manifest.name}/config.yaml --seed {manifest.seed}"
+    return Section(
+        "trust",
+        Text("How sure, and how made", "可信度与复现"),
+        [
+            Text(
+                "The errors say how far random numbers move a figure. They do not say that the "
+                "model is right: parameters set by hand move results by more than paths do.",
+                "误差只反映随机数的影响，不代表模型本身正确：人为设定的参数对结果的影响往往更大。",
+            ),
+            Text(
+                f"Digest {manifest.digest[:12]}, seed {manifest.seed}, started {manifest.started}; "
+                f"{versions}. The same again, bit for bit: {again}.",
+                f"摘要 {manifest.digest[:12]}，种子 {manifest.seed}，开始于 {manifest.started}；"
+                f"{versions}。逐位复现：{again}。",
+            ),
+        ],
+        [_needed(found, labels)],
+    )
+
+
+def _needed(found: pa.Table, labels: Mapping[int, str]) -> Rows:
+    """Return how many paths each outcome of the first point would need for ± 1 %."""
+    point = next(iter(labels))
+    rows = [
+        row
+        for row in found.to_pylist()
+        if row["point"] == point and row["mean"] and row["sd"] is not None
+    ]
+    data = {
+        "outcome": [term(row["outcome"]) for row in rows],
+        "mean": [row["mean"] for row in rows],
+        "standard_error": [row["standard_error"] for row in rows],
+        "relative": [abs(row["standard_error"] / row["mean"]) * 100 for row in rows],
+        "needed": [math.ceil((1.96 * row["sd"] / (0.01 * row["mean"])) ** 2) for row in rows],
+    }
+    name = labels[point]
+    return Rows(
+        "precision",
+        Text("Paths needed for ± 1 %", "达到 ±1% 所需路径数"),
+        Text(
+            f"{name}: standard error in per cent of the mean, and the paths after which the 95 % "
+            "interval is one per cent of the mean on each side.",
+            f"{name}：标准误占均值的百分比，以及使 95% 区间收窄至均值 ±1% 所需的路径数。",
+        ),
+        [
+            Heading("outcome", term("outcome"), number=False),
+            Heading("mean", term("mean"), "standard_error"),
+            Heading("relative", Text("error, % of the mean", "误差（占均值 %）")),
+            Heading("needed", term("paths")),
+        ],
+        data,
+    )

@@ -1,0 +1,182 @@
+"""The figures of how it went: share, membership and claims over time, who left, how pools ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from results.analysis.bands import bands
+from results.analysis.leaving import lapses, uncovered
+from results.analysis.money import money
+from results.analysis.subsidy import subsidy
+from results.analysis.survival import survival
+from results.report import charts
+from results.report.figure import INTERVAL, Figure, Spec
+from results.report.words import Language, Text
+from results.run import Run
+
+Points = Mapping[int, str]
+"""Points and their settings in words."""
+
+OVER_TIME: Final = ("share", "cases", "members")
+IN_MULTIPLES: Final = ("share", "members")
+
+
+def over_time(run: Run, points: Points) -> Figure:
+    """Return share, cases and members over time with their bands, of points to choose from."""
+    plan = run.manifest.plans[0]
+    found = with_years(run, bands(run, OVER_TIME, list(points), plan))
+    many = len(run.manifest.plans) > 1
+    return Figure(
+        "over_time",
+        Text(
+            f"Share, claims and members over time{f', plan {plan}' if many else ''}",
+            f"分摊、互助人数与成员数{f'（计划 {plan}）' if many else ''}",
+        ),
+        Text(
+            "Line: median over the paths; dark band: middle half; light band: 5–95 %. The share is "
+            "over paths still running, the others over all, a closed pool counting none. Drag over "
+            "the lowest strip to choose the years; point at a year for its figures.",
+            "线为各路径中位数，深色带为中间 50%，浅色带为 5–95%。分摊仅计仍在运行的路径，"
+            "其余计全部路径（已关闭的互助池计零）。在最下方拖动可选择年份，指向某年可查看数值。",
+        ),
+        found,
+        lambda language: charts.fans(language, OVER_TIME, points),
+    )
+
+
+def with_years(run: Run, table: pa.Table) -> pa.Table:
+    """Return a table with the end of each row's period in years since the start."""
+    periods = pc.add(table["period"].cast(pa.float64()), 1.0)
+    return table.append_column("year", pc.divide(periods, float(run.manifest.periods_per_year)))
+
+
+def multiples(run: Run, points: Points) -> Figure:
+    """Return small multiples of share and members by setting."""
+    found = with_years(run, bands(run, IN_MULTIPLES, list(points), run.manifest.plans[0]))
+    names = pa.array([points[point] for point in found["point"].to_pylist()], pa.string())
+    return Figure(
+        "side_by_side",
+        Text("Settings side by side", "各参数组合对比"),
+        Text(
+            "On common scales: line the median, bands the middle half and 5–95 % of the paths.",
+            "同一坐标：线为中位数，带为中间 50% 与 5–95%。",
+        ),
+        found.append_column("setting", names),
+        lambda language: charts.multiples(language, IN_MULTIPLES, list(points.values())),
+    )
+
+
+def leaving(run: Run, points: Points) -> Iterator[Figure]:
+    """Yield who left by cause, unless nobody did."""
+    found = lapses(run, list(points))
+    if not found.num_rows:
+        return
+    ranked = dict(zip(found["rank"].to_pylist(), found["cause"].to_pylist(), strict=True))
+    causes = [ranked[rank] for rank in sorted(ranked)]
+    yield Figure(
+        "lapses",
+        Text("Who left, and why", "退出人数与原因"),
+        Text(
+            "Members who leave in a period by cause, mean over all paths; a click in the legend "
+            "brings one cause forward.",
+            "每期按原因退出的成员数（全部路径均值）；点击图例可突出某一原因。",
+        ),
+        with_years(run, found),
+        lambda language: charts.lapses(language, causes, points),
+    )
+
+
+def flows_of_money(run: Run, points: Points) -> Figure:
+    """Return the sources and uses of money."""
+    found = _with_bounds(money(run, list(points)))
+    names = list(dict.fromkeys(found["name"].to_pylist()))
+    return Figure(
+        "money",
+        Text("Money by source and use", "资金来源与去向"),
+        Text(
+            "Yuan over the whole life of a path, mean over paths with its 95 % interval. What "
+            "comes in is what goes out, on every path.",
+            "每条路径全程合计（元），路径均值及其 95% 区间。每条路径收支相等。",
+        ),
+        found,
+        lambda language: charts.money(language, names, points),
+    )
+
+
+def _with_bounds(table: pa.Table) -> pa.Table:
+    """Return a table of means with the ends of their intervals."""
+    away = pc.multiply(pc.coalesce(table["standard_error"], 0.0), INTERVAL)
+    table = table.append_column("low", pc.subtract(table["mean"], away))
+    return table.append_column("high", pc.add(table["mean"], away))
+
+
+def _with_ages(table: pa.Table) -> pa.Table:
+    """Return a table with its age bands in words."""
+    bounds = zip(table["from_age"].to_pylist(), table["to_age"].to_pylist(), strict=True)
+    words = [f"{low}" if low == high else f"{low}–{high}" for low, high in bounds]
+    return table.append_column("ages", pa.array(words, pa.string()))
+
+
+def who_pays(run: Run, points: Points) -> Figure:
+    """Return who subsidises whom, by age and sex."""
+    found = subsidy(run, list(points))
+    amounts = [abs(amount) for amount in found["subsidy"].to_pylist() if amount is not None]
+    strongest = max(amounts, default=1.0)
+    return Figure(
+        "subsidy",
+        Text("Who pays for whom", "谁在补贴谁"),
+        Text(
+            "Yuan a person pays in a year above (orange) or below (blue) what persons of this age "
+            "and sex would have cost on average, scaled so that all together add to nothing.",
+            "每人每年支付额高于（橙）或低于（蓝）同龄同性别平均成本的部分，按总额归一，合计为零。",
+        ),
+        _with_ages(found),
+        lambda language: charts.subsidy(language, strongest, points),
+    )
+
+
+def endings(run: Run, points: Points) -> Figure:
+    """Return survival of the pool over time, closed ones by cause."""
+    found = survival(run, list(points))
+    causes = [state for state in dict.fromkeys(found["state"].to_pylist()) if state != "open"]
+    ranks = {"open": 0} | {cause: rank for rank, cause in enumerate(causes, 1)}
+    rank = pa.array([ranks[state] for state in found["state"].to_pylist()], pa.int32())
+    return Figure(
+        "survival",
+        Text("How long the pool lives", "互助池存续"),
+        Text(
+            "Part of the paths on which the pool is open (grey) after each period, and closed by "
+            "cause above it. Dashed: 95 % interval of the open part.",
+            "每期末仍在运行的路径占比（灰），其上为按原因关闭的占比。虚线为运行占比的 95% 区间。",
+        ),
+        with_years(run, found).append_column("rank", rank),
+        partial(_survival, causes, points),
+    )
+
+
+def _survival(causes: Sequence[str], points: Points, language: Language) -> Spec:
+    return charts.survival(language, causes, points)
+
+
+def left_uncovered(run: Run, points: Points) -> Iterator[Figure]:
+    """Yield who is left without cover, unless nobody is."""
+    found = uncovered(run, list(points))
+    if not found.num_rows:
+        return
+    some = {point: points[point] for point in sorted(set(found["point"].to_pylist()))}
+    yield Figure(
+        "uncovered",
+        Text("Who is left without cover", "谁会失去保障"),
+        Text(
+            "Members of the pool as it closes, by age and sex: mean over all paths, one that stays "
+            "open counting zero, with its 95 % interval.",
+            "关闭时的成员，按年龄与性别：全部路径均值（未关闭计零）及其 95% 区间。",
+        ),
+        _with_bounds(_with_ages(found)),
+        lambda language: charts.uncovered(language, some),
+    )

@@ -1,0 +1,133 @@
+"""A figure of a report: its data, and its chart in either language."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from results.report.words import Language, Text
+
+Spec = dict[str, Any]
+"""A Vega-Lite specification or a part of one."""
+
+TABLE: Final = "table"
+"""Name under which a chart finds its data."""
+
+INK: Final = "currentColor"
+"""Colour of text and lines: that of the page around, which has a dark side and a printed one."""
+
+INTERVAL: Final = 1.96
+"""Standard errors on each side of a mean in an interval of 95 %."""
+
+_SNIPPET: Final = "window.vegaEmbed = vegaEmbed;"
+"""What the page asks of the program that draws."""
+
+_DIGITS: Final = 7
+_PNG_SCALE: Final = 2.0
+_VEGA_LITE: Final = "6.4"
+_FONT: Final = "DejaVu Sans, Noto Sans CJK SC, Microsoft YaHei, PingFang SC, sans-serif"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure.
+
+    Attributes
+    ----------
+    name : str
+        Its name, and that of its files.
+    title : Text
+        What it shows.
+    reading : Text
+        How it is read.
+    data : pyarrow.Table
+        What is drawn, a column a field of the chart.
+    draw : callable
+        Returns the chart in a language as Vega-Lite, its data under the name `TABLE`.
+    """
+
+    name: str
+    title: Text
+    reading: Text
+    data: pa.Table
+    draw: Callable[[Language], Spec]
+
+    def rows(self) -> dict[str, list[Any]]:
+        """Return the data by column, numbers to seven digits: what a page needs of them."""
+        return {
+            name: [_short(value) for value in column.to_pylist()]
+            for name, column in zip(self.data.column_names, self.data.columns, strict=True)
+        }
+
+    def csv(self) -> str:
+        """Return the data as CSV with a header; missing values are empty."""
+        from pyarrow import csv
+
+        sink = io.BytesIO()
+        csv.write_csv(self.data, sink, csv.WriteOptions(quoting_style="needed"))
+        return sink.getvalue().decode()
+
+    def svg(self, language: Language) -> str:
+        """Return the figure as a drawing complete in itself, on white."""
+        import vl_convert
+
+        spec = self.draw(language)
+        spec["datasets"] = {TABLE: self.data.to_pylist()}
+        spec["title"] = self.title.of(language)
+        spec["background"] = "white"
+        spec["config"] = style("#222222")
+        svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VEGA_LITE)
+        return svg
+
+    def png(self, svg: str) -> bytes:
+        """Return a drawing of the figure as pixels, two to a point."""
+        import vl_convert
+
+        pixels: bytes = vl_convert.svg_to_png(svg, scale=_PNG_SCALE)
+        return pixels
+
+
+def style(ink: str = INK) -> Spec:
+    """Return type and ink of the house, as a Vega-Lite configuration.
+
+    Parameters
+    ----------
+    ink : str
+        Colour of text and lines.
+    """
+    faint = {"gridColor": ink, "gridOpacity": 0.13, "domainColor": ink, "tickColor": ink}
+    text = {"labelColor": ink, "titleColor": ink, "labelFontSize": 11, "titleFontSize": 12}
+    return {
+        "background": "transparent",
+        "font": _FONT,
+        "view": {"stroke": None},
+        "axis": {**faint, **text, "titleFontWeight": "normal", "domainOpacity": 0.5},
+        "legend": {**text, "titleFontWeight": "normal", "symbolOpacity": 1},
+        "header": {**text, "titleFontWeight": "normal", "labelFontSize": 12},
+        "title": {"color": ink, "anchor": "start", "fontSize": 14, "subtitleColor": ink},
+        "text": {"color": ink},
+        "rule": {"color": ink},
+    }
+
+
+def javascript() -> str:
+    """Return the program that draws charts in a page: Vega, Vega-Lite and Vega-Embed, whole."""
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle(_SNIPPET, vl_version=_VEGA_LITE)
+    return bundle
+
+
+def _short(value: Any) -> Any:
+    """Return a number to seven digits, what is no number as null, anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return None
+    return float(f"{value:.{_DIGITS}g}")
