@@ -114,6 +114,10 @@ def discover(
     equals the one that restricts the fewest axes. The first box is given whatever its density; a
     second and a third only with 0.8. Without a box to improve on all points there is none.
 
+    PRIM is greedy, and sees one axis at a time: of several regions apart from each other, beside
+    axes of names that do not matter, it may see none. A first box of low density, or of large
+    quasi-p, is no discovery.
+
     Parameters
     ----------
     run : Run

@@ -258,7 +258,7 @@ def check_confidence(confidence: float) -> None:
 
 
 def asked(run: Run, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
-    """Return the answer to a question of our own to a run's tables.
+    """Return the answer to a question of our own to a run's tables, the same bit for bit each time.
 
     Parameters
     ----------
@@ -278,6 +278,8 @@ def asked(run: Run, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
 
     with run.duckdb() as connection:
         try:
+            # more threads would add up in another order each time
+            connection.execute("set threads = 1")
             return connection.sql(sql, params=list(parameters)).to_arrow_table()
         except duckdb.Error as error:
             raise RunError(f"{run.folder}: {error}") from error

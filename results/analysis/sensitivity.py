@@ -233,6 +233,7 @@ def morris(
     (1991), Technometrics 33, 161-174; mu_star of Campolongo, Cariboni and Saltelli (2007),
     Environmental Modelling & Software 22, 1509-1518; as in SALib's `analyze.morris`. Noise of the
     paths makes mu_star of an axis without effect larger than zero; with common draws it does not.
+    Along a list an axis goes from the first value to the last, as they stand in the sweep.
 
     Parameters
     ----------
@@ -564,11 +565,13 @@ def _is_spread(factor: Factor, there: npt.NDArray[np.bool_]) -> bool:
 def _delta_of(run: Run, x: Floats, y: Floats, confidence: float, resamples: int) -> dict[str, Any]:
     """Return delta of one axis, its margin and points."""
     from SALib.analyze import delta as salib
+    from threadpoolctl import threadpool_limits
 
     applied = ~np.isnan(x)
     # Above 0 SALib leaves out an estimate for switches, which we have no use for.
     given = x[applied, np.newaxis] + 1.0
-    with _quiet():
+    # densities of so few points cost more to share out than to compute
+    with _quiet(), threadpool_limits(1):
         try:
             found = salib.analyze(
                 _cube(1),

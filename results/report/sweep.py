@@ -30,6 +30,9 @@ VALUES_APART: Final = 12
 
 SETTINGS_COMPARED: Final = 40
 
+POINTS_OF_DENSITIES: Final = 2_000
+"""Points beyond which densities take longer than a reader waits."""
+
 CHOSEN_BY: Final = ("share_a_year", "survived", "cross_subsidy")
 """Outcomes that rules are chosen by."""
 
@@ -208,12 +211,13 @@ def section(run: Run, labels: Labels, found: pa.Table) -> Section:
         What `results.analysis.outcomes.estimates` returned.
     """
     outcomes = list(means_of(found, list(labels)))
+    indices = [*sobol_indices(run, outcomes), *elementary_effects(run, outcomes)]
+    if not indices and len(labels) <= POINTS_OF_DENSITIES:
+        indices += deltas(run, outcomes)
     parts = [
         *plane(run, labels, found),
         *tornado(run, outcomes),
-        *sobol_indices(run, outcomes),
-        *elementary_effects(run, outcomes),
-        *deltas(run, outcomes),
+        *indices,
         *best(run, labels),
         *failing(run, found),
     ]

@@ -108,7 +108,7 @@ odd = st.sampled_from([10**400, -1, None, True, "x", [3], 3.0])
 @st.composite
 def sweeps(draw: st.DrawFn) -> dict[str, Any]:
     """Draw sweeps that are right in most parts, so that all of the checks are reached."""
-    design = draw(st.sampled_from(["grid", "list", "random", "sobol", "saltelli"]))
+    design = draw(st.sampled_from(["grid", "list", "random", "sobol", "saltelli", "morris"]))
     sampled = design not in ("grid", "list")
     names = draw(st.lists(st.sampled_from(sorted(KNOWN)), min_size=1, unique=True))
     split = draw(st.integers(1, len(names)))

@@ -230,7 +230,7 @@ def test_values_of_a_conditional_axis_are_those_of_the_field(over: Callable[[str
         (
             f"axes: {{{FEE}: {{low: 0, high: 0.5}}}}",
             f"sweep.axes.{FEE}: expected values with the design 'grid', got a range; list "
-            "values, or name a sampled design: random, latin_hypercube, sobol, saltelli",
+            "values, or name a sampled design: random, latin_hypercube, sobol, saltelli, morris",
         ),
         (
             f"design: list, axes: {{{FEE}: [0, 0.1], periods: [3]}}",

@@ -19,8 +19,8 @@ Write = Callable[[str, str], Path]
 
 def test_there_is_an_example_of_each_design() -> None:
     designs = {re.search(r"design: (\w+)", text) for text in EXAMPLES}
-    assert {found[1] for found in designs if found} == {"list", "sobol", "saltelli"}
-    assert len(EXAMPLES) == 7
+    assert {found[1] for found in designs if found} == {"list", "sobol", "saltelli", "morris"}
+    assert len(EXAMPLES) == 8
 
 
 @pytest.mark.parametrize("text", EXAMPLES)

@@ -335,8 +335,8 @@ def test_name_that_is_no_folder_s_is_refused(
         (
             "sweep.design=gird",
             "--set: sweep.design: expected one of grid, list, random, latin_hypercube, sobol, "
-            "saltelli, got 'gird'; did you mean grid? (how axes make points: every combination "
-            "(grid), the values in turn (list), or a sample; default: 'grid')",
+            "saltelli, morris, got 'gird'; did you mean grid? (how axes make points: every "
+            "combination (grid), the values in turn (list), or a sample; default: 'grid')",
         ),
     ],
 )

@@ -1,11 +1,13 @@
 """A small real sweep, a Prefect server for the session, and `huzhu` as a user types it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -95,3 +97,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("configs") / "small.yaml"
     file.write_text(dedent(SMALL))
     return file
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Start a browser: the program that HUZHU_BROWSER names, or chromium if there is one."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = os.environ.get("HUZHU_BROWSER") or shutil.which("chromium")
+    if program is None:
+        pytest.skip("no browser: neither HUZHU_BROWSER nor chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -23,7 +23,7 @@ from flows.explore_text import LIGHT, Told
 from results.analysis.courses import Estimate
 from results.run import Run, RunError
 from tests.flows.conftest import ROOT
-from tests.flows.test_whatif import computed
+from tests.flows.in_process import computed
 
 FEE = "plans.main.fee_rate"
 PATIENCE_MS = 15_000
@@ -276,19 +276,6 @@ class Window:
         """Fill an input of the what-if, and leave it."""
         self.page.get_by_label(name).last.fill(value)
         self.page.keyboard.press("Tab")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Start a browser, if there is one."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = os.environ.get("HUZHU_BROWSER") or shutil.which("chromium")
-    if program is None:
-        pytest.skip("no browser: neither HUZHU_BROWSER nor chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -12,30 +12,13 @@ import pytest
 from configs.load import ConfigError
 from configs.sweep import point_count, settings_at
 from flows import plan as planning
-from flows import shard, whatif
-from flows.layout import Cut
+from flows import whatif
 from flows.simulation import PathError
-from results.run import Run, open_run
-from tests.results.synthetic import compacted
+from results.run import Run
+from tests.flows.in_process import computed
 
 TABLES = ("paths", "pools", "periods", "cells")
-PAIRS_A_SHARD = 8
 MEMBERS = ("engine=member", "market_members=20_000")
-
-
-def computed(file: Path, results: Path, *overrides: str, finished: bool = True) -> Run:
-    """Compute a run without a cluster: all of it, or its first shards."""
-    planned = planning.plan(file, results, overrides=overrides)
-    with planning.held(planned):
-        manifest = planning.begin(planned)
-        cut = Cut(planned.points, (planned.config.sweep.paths,), PAIRS_A_SHARD)
-        manifest = planning.keep_cut(planned, manifest, cut)
-        shards = list(cut.shards)
-        for one in shards if finished else shards[: len(shards) // 2]:
-            shard.run(planned.address, one)
-        if not finished:
-            return open_run(planned.folder)
-        return compacted(planned.store, manifest)
 
 
 @pytest.fixture(scope="module")
