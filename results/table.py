@@ -201,9 +201,7 @@ def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
         closed = means("100 * (closure_cause <> 'none')::integer")
         columns = [
             _people("peak\nmembers", peak),
-            _Column(
-                "at\nperiod", {point: _Mean(mean.value, None) for point, mean in when.items()}, 1, 0
-            ),
+            _Column("at\nperiod", when, 1, 1),
             _people("members\nat end", end),
             *_share_columns(run, connection.execute(_shares_sql(), _years(run)).fetchall()),
             _Column("cases", means("cases")),
@@ -232,21 +230,21 @@ def _plans_table(run: Run, points: Sequence[int]) -> Table:
     years = range(min(YEARS_OF_PLANS, run.manifest.periods // a_year))
     with run.duckdb() as connection:
         rows = connection.execute(
-            """
+            f"""
             with ends as (
                 select point, path, plan, max(members) as peak, sum(cases) as cases
                 from periods group by all
             )
-            select point, plan, avg(peak), avg(cases) from ends group by all
+            select point, plan, {_mean_sql("peak")}, {_mean_sql("cases")} from ends group by all
             """
         ).fetchall()
         shares = connection.execute(
-            """
+            f"""
             with years as (
                 select point, path, plan, period // $1 as year, sum(share) as share
                 from periods group by all having count(*) = $1
             )
-            select point, plan, year, avg(share) from years group by all
+            select point, plan, year, {_mean_sql("share")} from years group by all
             """,
             [a_year],
         ).fetchall()
@@ -265,27 +263,41 @@ def _plans_table(run: Run, points: Sequence[int]) -> Table:
 
 def _pools_table(run: Run, points: Sequence[int], pools: Sequence[str]) -> Table:
     """Return means over paths by point and pool: membership, closure, what it left behind."""
+    expressions = (
+        "peak_members",
+        "100 * (closure_cause <> 'none')::integer",
+        "closure_period",
+        "uncovered_members",
+        "unfunded_benefits",
+    )
+    means = ", ".join(map(_mean_sql, expressions))
     with run.duckdb() as connection:
-        rows = connection.execute(
-            """
-            select point, pool, avg(peak_members), 100 * avg((closure_cause <> 'none')::integer),
-                avg(closure_period), avg(uncovered_members), avg(unfunded_benefits)
-            from pools group by all
-            """
-        ).fetchall()
+        rows = connection.execute(f"select point, pool, {means} from pools group by all").fetchall()
     found = {(point, pool): figures for point, pool, *figures in rows}
     headings = ("peak\nmembers", "closed\n%", "at\nperiod", "without\ncover", "unpaid\nyuan")
     table = _table(("point", "pool", *headings))
     for point in points:
         for pool in pools:
-            figures = [_figure(mean, 0) for mean in found.get((point, pool), [None] * 5)]
-            table.add_row(str(point), pool, *figures)
+            figures = found.get((point, pool), [None] * len(expressions))
+            decimals = (0, 1, 1, 0, 0)
+            cells = [_figure(mean, digits) for mean, digits in zip(figures, decimals, strict=True)]
+            table.add_row(str(point), pool, *cells)
     return table
 
 
-def _figure(mean: float | None, decimals: int) -> str:
-    """Return a mean as it stands in a table."""
-    return "–" if mean is None else f"{mean:,.{decimals}f}"
+def _mean_sql(expression: str) -> str:
+    """Return the SQL of a mean over paths and its standard error, as a struct."""
+    value = f"({expression})::double"
+    error = f"stddev_samp({value}) / sqrt(count({value}))"
+    return f"{{'mean': avg({value}), 'error': {error}}}"
+
+
+def _figure(found: Mapping[str, float | None] | None, decimals: int) -> str:
+    """Return a mean with its standard error below it, as it stands in a table of many columns."""
+    if found is None or found["mean"] is None:
+        return "–"
+    mean = f"{found['mean']:,.{decimals}f}"
+    return mean if found["error"] is None else f"{mean}\n±{found['error']:,.{decimals}f}"
 
 
 def _people(heading: str, means: dict[int, _Mean]) -> _Column:
