@@ -23,8 +23,8 @@ HEIGHT: Final = 250
 FONT: Final = "system-ui, 'Segoe UI', 'Noto Sans', sans-serif"
 QUANTILES: Final = ("q05", "q25", "q50", "q75", "q95")
 _CAUSE_COLOURS: Final = (
-    *("#4E79A7", "#F28E2B", "#E15759", "#76B7B2", "#59A14F", "#EDC948", "#B07AA1", "#FF9DA7"),
-    *("#9C755F", "#8A8F94", "#1F77B4", "#AEC7E8", "#D37295", "#8CD17D", "#86BCB6", "#B6992D"),
+    *("#D55E00", "#F0E442", "#009E73", "#8FD0BE", "#E69F00", "#0072B2", "#332288", "#CC79A7"),
+    *("#999999", "#BBBBBB", "#777777", "#DDDDDD", "#555555", "#AAAAAA", "#56B4E9", "#882255"),
 )
 CAUSE_COLOURS: Final = dict(zip(LAPSES, _CAUSE_COLOURS, strict=True))
 """One colour a cause of lapse, whichever causes there are."""

@@ -17,6 +17,17 @@ OTHERS: Final = "others"
 CAUSES_TOLD: Final = 7
 """Causes that are told apart."""
 
+_NOBODY: Final = pa.schema(
+    {
+        "point": pa.int32(),
+        "period": pa.int32(),
+        "cause": pa.string(),
+        "rank": pa.int32(),
+        "members": pa.float64(),
+        "standard_error": pa.float64(),
+    }
+)
+
 
 def lapses(run: Run, points: Sequence[int]) -> pa.Table:
     """Return how many members leave in each period by cause, all plans together.
@@ -45,7 +56,7 @@ def lapses(run: Run, points: Sequence[int]) -> pa.Table:
     if rest:
         parts.append((OTHERS, " + ".join(f"lapses_{cause}" for cause in rest)))
     if not parts:
-        return pa.table({name: [] for name in ("point", "period", "cause", "rank", "members")})
+        return _NOBODY.empty_table()
     rows = " union all ".join(
         f"select point, path, period, '{cause}' as cause, {rank} as rank, "
         f"sum({sql})::double as went from chosen group by point, path, period"

@@ -115,7 +115,12 @@ def _tips(language: Language, *fields: str) -> list[Any]:
     ]
 
 
-def fans(language: Language, quantities: Sequence[str], points: Mapping[int, str]) -> Spec:
+def fans(
+    language: Language,
+    quantities: Sequence[str],
+    points: Mapping[int, str],
+    plans: Sequence[str],
+) -> Spec:
     """Draw bands over time, one panel a quantity; a brush over the lowest chooses the years.
 
     Parameters
@@ -126,6 +131,8 @@ def fans(language: Language, quantities: Sequence[str], points: Mapping[int, str
         What is drawn, from the top.
     points : mapping of int to str
         Points that can be chosen, and their settings.
+    plans : sequence of str
+        Plans that can be chosen.
     """
     import altair as alt
 
@@ -142,6 +149,7 @@ def fans(language: Language, quantities: Sequence[str], points: Mapping[int, str
         .add_params(brush)
     )
     chart = alt.vconcat(*panels, overview, spacing=14)
+    chart = _chosen(chart, "plan", {plan: plan for plan in plans}, term("plan").of(language))
     return _spec(_chosen(chart, "point", points, term("setting").of(language)))
 
 
@@ -320,7 +328,9 @@ def subsidy(language: Language, strongest: float, points: Mapping[int, str]) -> 
     return _spec(_chosen(chart, "point", points, term("setting").of(language)))
 
 
-def survival(language: Language, causes: Sequence[str], points: Mapping[int, str]) -> Spec:
+def survival(
+    language: Language, causes: Sequence[str], points: Mapping[int, str], pools: Sequence[str]
+) -> Spec:
     """Draw the part of the paths that is open, and closed by cause, with the interval of the first.
 
     The parts add to one at every period.
@@ -351,6 +361,7 @@ def survival(language: Language, causes: Sequence[str], points: Mapping[int, str
         for bound in ("low", "high")
     ]
     chart = alt.layer(parts, *bounds)
+    chart = _chosen(chart, "pool", terms_of(language, pools), term("pool").of(language))
     return _spec(_chosen(chart, "point", points, term("setting").of(language)))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from results.analysis.outcomes import OUTCOMES, estimates
+from results.analysis.survival import OPEN, survival
 from results.report import course, sweep
 from results.report.figure import Figure
 from results.report.page import Heading, Report, Rows, Section
@@ -22,7 +23,11 @@ from results.run import Run, RunError
 from results.table import short_names
 
 POINTS_OVER_TIME: Final = 24
-"""Points that can be chosen in the figures over time."""
+LEAST_OVER_TIME: Final = 6
+"""Points that can be chosen in the figures over time: of one plan, and of many at least."""
+
+LEFT: Final = ("uncovered_members", "unfunded_benefits")
+"""What a closure leaves behind."""
 
 SIDE_BY_SIDE: Final = 6
 """Points that are shown side by side."""
@@ -51,7 +56,7 @@ def report(run: Run, against: Run | None = None) -> Report:
     rows = run.arrow("points").to_pylist()
     finished = set(found["point"].to_pylist())
     labels = labels_of([row for row in rows if row["point"] in finished])
-    shown = _shown(rows, labels)
+    shown = _shown(run, rows, labels)
     several = len(labels) > 1
     name = run.manifest.scenario_title
     return Report(
@@ -70,10 +75,13 @@ def report(run: Run, against: Run | None = None) -> Report:
     )
 
 
-def _shown(rows: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) -> dict[int, str]:
+def _shown(
+    run: Run, rows: Sequence[Mapping[str, Any]], labels: Mapping[int, str]
+) -> dict[int, str]:
     """Return the points whose course is shown, and their names."""
     there = [row["point"] for row in rows if row["point"] in labels]
-    last, count = len(there) - 1, min(len(there), POINTS_OVER_TIME)
+    most = max(LEAST_OVER_TIME, POINTS_OVER_TIME // len(run.manifest.plans))
+    last, count = len(there) - 1, min(len(there), most)
     chosen = [there[round(place * last / max(1, count - 1))] for place in range(count)]
     return {point: labels[point] for point in chosen}
 
@@ -177,7 +185,7 @@ def _note(run: Run, shown: Mapping[int, str]) -> list[Text]:
 
 def _people(run: Run, shown: Mapping[int, str]) -> Section:
     """Return the money and who pays for whom."""
-    parts = [course.flows_of_money(run, shown), course.who_pays(run, shown)]
+    parts = [course.bills(run, shown), course.cash(run, shown), course.who_pays(run, shown)]
     return Section("money", Text("Whose money, for whom", "资金与补贴"), [], parts)
 
 
@@ -190,32 +198,41 @@ def _ends(run: Run, shown: Mapping[int, str]) -> Section:
 def _left(run: Run, shown: Mapping[int, str]) -> Iterator[Text]:
     """Yield what closures leave behind at the first point shown, in words."""
     point, name = next(iter(shown.items()))
-    names = ("survived", "uncovered_members", "unfunded_benefits")
+    closed, low, high = _closed(run, point)
     rows = {
-        row["outcome"]: row for row in estimates(run, names).to_pylist() if row["point"] == point
+        row["outcome"]: row for row in estimates(run, LEFT).to_pylist() if row["point"] == point
     }
-    closed = 1 - rows["survived"]["mean"]
-    left, unpaid = rows["uncovered_members"], rows["unfunded_benefits"]
-    setting = f"{name}: " if name else ""
+    left, unpaid = (rows[outcome] for outcome in LEFT)
+    setting = Text(f"{name}: ", f"{name}：") if name else Text("", "")
+    pools = run.manifest.config["scenario"].get("pools", {})
+    what = Text("the pool closes", "关闭")
+    if len(pools) > 1:
+        what = Text(f"the last of {len(pools)} pools closes", f"{len(pools)} 个互助池全部关闭")
     yield Text(
-        f"{setting}the pool closes on {closed:.1%} of {left['paths']} paths"
-        f"{_margin(rows['survived'], 100, ' %')}; on average {left['mean']:,.0f} members"
-        f"{_margin(left)} are then without cover (95 % of the paths: at most {left['q95']:,.0f}), "
-        f"and {unpaid['mean']:,.0f} yuan{_margin(unpaid)} of benefits stay unpaid.",
-        f"{setting}{left['paths']} 条路径中有 {closed:.1%} 关闭"
-        f"{_margin(rows['survived'], 100, '%')}；平均 {left['mean']:,.0f} 名成员"
-        f"{_margin(left)}因此失去保障（95% 的路径不超过 {left['q95']:,.0f} 名），"
+        f"{setting.en}{what.en} on {closed:.1%} of {left['paths']} paths (95 % interval {low:.1%} "
+        f"to {high:.1%}). By closures {left['mean']:,.0f} members{_margin(left)} are left without "
+        f"cover on average (on 95 % of the paths at most {left['q95']:,.0f}), and "
+        f"{unpaid['mean']:,.0f} yuan{_margin(unpaid)} of benefits stay unpaid.",
+        f"{setting.zh}{left['paths']} 条路径中 {closed:.1%} {what.zh}"
+        f"（95% 区间 {low:.1%}–{high:.1%}）。因关闭平均 {left['mean']:,.0f} 名成员"
+        f"{_margin(left)}失去保障（95% 的路径不超过 {left['q95']:,.0f} 名），"
         f"{unpaid['mean']:,.0f} 元{_margin(unpaid)}互助金未兑付。",
     )
 
 
-def _margin(row: Mapping[str, Any], scale: float = 1.0, unit: str = "") -> str:
+def _closed(run: Run, point: int) -> tuple[float, float, float]:
+    """Return the part of a point's paths that closes by the end, and its interval of 95 %."""
+    last = [row for row in survival(run, [point]).to_pylist() if row["state"] == OPEN][-1]
+    return 1 - last["part"], 1 - last["high"], 1 - last["low"]
+
+
+def _margin(row: Mapping[str, Any]) -> str:
     """Return a standard error as it stands behind a figure; nothing where there is none."""
     error = row["standard_error"]
     if error is None:
         return ""
-    decimals = max(0, 2 - math.floor(math.log10(error * scale))) if error else 0
-    return f" ± {error * scale:,.{decimals}f}{unit}"
+    decimals = max(0, 2 - math.floor(math.log10(error))) if error else 0
+    return f" ± {error:,.{decimals}f}"
 
 
 def _trust(run: Run, found: pa.Table, labels: Mapping[int, str]) -> Section:
@@ -263,9 +280,10 @@ def _needed(found: pa.Table, labels: Mapping[int, str]) -> Rows:
         "precision",
         Text("Paths needed for ± 1 %", "达到 ±1% 所需路径数"),
         Text(
-            f"{name}: standard error in per cent of the mean, and the paths after which the 95 % "
-            "interval is one per cent of the mean on each side.",
-            f"{name}：标准误占均值的百分比，以及使 95% 区间收窄至均值 ±1% 所需的路径数。",
+            f"{name + ': ' if name else ''}standard error in per cent of the mean, and the paths "
+            "after which the 95 % interval is one per cent of the mean on each side.",
+            f"{name + '：' if name else ''}标准误占均值的百分比，以及使 95% 区间收窄至均值 ±1% "
+            "所需的路径数。",
         ),
         [
             Heading("outcome", term("outcome"), number=False),

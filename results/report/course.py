@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import pyarrow as pa
@@ -11,32 +10,30 @@ import pyarrow.compute as pc
 
 from results.analysis.bands import bands
 from results.analysis.leaving import lapses, uncovered
-from results.analysis.money import money
+from results.analysis.money import members_money, money
 from results.analysis.subsidy import subsidy
 from results.analysis.survival import survival
 from results.report import charts
-from results.report.figure import INTERVAL, Figure, Spec
-from results.report.words import Language, Text
+from results.report.figure import INTERVAL, Figure
+from results.report.words import Text
 from results.run import Run
 
 Points = Mapping[int, str]
 """Points and their settings in words."""
 
 OVER_TIME: Final = ("share", "cases", "members")
+MARKET: Final = "all"
+"""Stands for all the pools of a market together."""
+
 IN_MULTIPLES: Final = ("share", "members")
 
 
 def over_time(run: Run, points: Points) -> Figure:
-    """Return share, cases and members over time with their bands, of points to choose from."""
-    plan = run.manifest.plans[0]
-    found = with_years(run, bands(run, OVER_TIME, list(points), plan))
-    many = len(run.manifest.plans) > 1
+    """Return share, cases and members over time with their bands, of points and plans to choose."""
+    plans = run.manifest.plans
     return Figure(
         "over_time",
-        Text(
-            f"Share, claims and members over time{f', plan {plan}' if many else ''}",
-            f"分摊、互助人数与成员数{f'（计划 {plan}）' if many else ''}",
-        ),
+        Text("Share, claims and members over time", "分摊、互助人数与成员数"),
         Text(
             "Line: median over the paths; dark band: middle half; light band: 5–95 %. The share is "
             "over paths still running, the others over all, a closed pool counting none. Drag over "
@@ -44,8 +41,8 @@ def over_time(run: Run, points: Points) -> Figure:
             "线为各路径中位数，深色带为中间 50%，浅色带为 5–95%。分摊仅计仍在运行的路径，"
             "其余计全部路径（已关闭的互助池计零）。在最下方拖动可选择年份，指向某年可查看数值。",
         ),
-        found,
-        lambda language: charts.fans(language, OVER_TIME, points),
+        with_years(run, bands(run, OVER_TIME, list(points))),
+        lambda language: charts.fans(language, OVER_TIME, points, plans),
     )
 
 
@@ -91,20 +88,44 @@ def leaving(run: Run, points: Points) -> Iterator[Figure]:
     )
 
 
-def flows_of_money(run: Run, points: Points) -> Figure:
-    """Return the sources and uses of money."""
-    found = _with_bounds(money(run, list(points)))
-    names = list(dict.fromkeys(found["name"].to_pylist()))
-    return Figure(
+def bills(run: Run, points: Points) -> Figure:
+    """Return what was shared among the members, and who paid it."""
+    return _book(
+        "bills",
+        Text("What is shared, and who pays it", "分摊了什么，由谁支付"),
+        Text(
+            "The members' book over the whole life of a path, mean over paths with its 95 % "
+            "interval: benefits, fee and custody on one side, on the other what members paid, what "
+            "the platform bore, and what is not collected or billed yet.",
+            "成员账：每条路径全程合计（元），路径均值及 95% 区间。一侧为互助金、管理费与托管费，"
+            "另一侧为成员支付、平台承担以及尚未收取或出账的部分。",
+        ),
+        members_money(run, list(points)),
+        points,
+    )
+
+
+def cash(run: Run, points: Points) -> Figure:
+    """Return the sources and uses of the platform's cash."""
+    return _book(
         "money",
         Text("Money by source and use", "资金来源与去向"),
         Text(
-            "Yuan over the whole life of a path, mean over paths with its 95 % interval. What "
-            "comes in is what goes out, on every path.",
-            "每条路径全程合计（元），路径均值及其 95% 区间。每条路径收支相等。",
+            "The platform's cash book over the whole life of a path, mean over paths with its 95 % "
+            "interval. What comes in is what goes out or is left, on every path.",
+            "平台现金账：每条路径全程合计（元），路径均值及 95% 区间。每条路径收支（含结余）相等。",
         ),
-        found,
-        lambda language: charts.money(language, names, points),
+        money(run, list(points)),
+        points,
+    )
+
+
+def _book(name: str, title: Text, reading: Text, found: pa.Table, points: Points) -> Figure:
+    """Return the two sides of a book."""
+    names = list(dict.fromkeys(found["name"].to_pylist()))
+    data = _with_bounds(found)
+    return Figure(
+        name, title, reading, data, lambda language: charts.money(language, names, points)
     )
 
 
@@ -141,9 +162,16 @@ def who_pays(run: Run, points: Points) -> Figure:
 
 
 def endings(run: Run, points: Points) -> Figure:
-    """Return survival of the pool over time, closed ones by cause."""
-    found = survival(run, list(points))
-    causes = [state for state in dict.fromkeys(found["state"].to_pylist()) if state != "open"]
+    """Return survival over time, closed ones by cause: of the market and of each of its pools."""
+    names = list(run.manifest.config["scenario"].get("pools", {}))
+    pools = names if len(names) > 1 else []
+    parts = [(MARKET, survival(run, list(points)))]
+    parts += [(pool, survival(run, list(points), pool)) for pool in pools]
+    found = pa.concat_tables(
+        part.append_column("pool", pa.array([pool] * part.num_rows, pa.string()))
+        for pool, part in parts
+    )
+    causes = sorted({*found["state"].to_pylist()} - {"open"})
     ranks = {"open": 0} | {cause: rank for rank, cause in enumerate(causes, 1)}
     rank = pa.array([ranks[state] for state in found["state"].to_pylist()], pa.int32())
     return Figure(
@@ -151,16 +179,14 @@ def endings(run: Run, points: Points) -> Figure:
         Text("How long the pool lives", "互助池存续"),
         Text(
             "Part of the paths on which the pool is open (grey) after each period, and closed by "
-            "cause above it. Dashed: 95 % interval of the open part.",
-            "每期末仍在运行的路径占比（灰），其上为按原因关闭的占比。虚线为运行占比的 95% 区间。",
+            "cause above it. Dashed: 95 % interval of the open part. A market of several pools is "
+            "open while one of them is.",
+            "每期末仍在运行的路径占比（灰），其上为按原因关闭的占比。虚线为运行占比的 95% 区间。"
+            "多池市场在至少一池运行时视为运行中。",
         ),
         with_years(run, found).append_column("rank", rank),
-        partial(_survival, causes, points),
+        lambda language: charts.survival(language, causes, points, [MARKET, *pools]),
     )
-
-
-def _survival(causes: Sequence[str], points: Points, language: Language) -> Spec:
-    return charts.survival(language, causes, points)
 
 
 def left_uncovered(run: Run, points: Points) -> Iterator[Figure]:

@@ -77,13 +77,15 @@ def state(run: Run) -> list[Text]:
 
 
 def labels_of(rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
-    """Return a name of each point: its number, and the swept values that differ.
+    """Return a name of each point: its number, and the swept values that differ; none for one.
 
     Parameters
     ----------
     rows : sequence of mapping
         Rows of the table `points`.
     """
+    if len(rows) == 1:
+        return {rows[0]["point"]: ""}
     swept = [name for name in (rows[0] if rows else {}) if name != "point"]
     differing = [name for name in swept if len({str(row[name]) for row in rows}) > 1]
     names = short_names(swept)

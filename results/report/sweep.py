@@ -127,7 +127,7 @@ def compared(run: Run, against: Run | None, labels: Labels) -> Iterator[Section]
         return
     rows = compare_all(pairs).to_pylist()
     for row in rows:
-        row["setting"] = labels[pairs[row["pair"]][1].point]
+        row["setting"] = labels[pairs[row["pair"]][1].point] or run.folder.name
     yield Section(
         "compared",
         Text("Compared", "对比"),

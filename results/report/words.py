@@ -53,6 +53,7 @@ TERMS: Final = {
     # causes of a closure
     "open": Text("open", "运行中"),
     "none": Text("open", "运行中"),
+    "all": Text("all together", "全部"),
     "too_small": Text("too few members", "成员过少"),
     "share_limit": Text("share above its limit", "分摊超上限"),
     "insolvent": Text("platform out of money", "平台资金耗尽"),
@@ -79,6 +80,11 @@ TERMS: Final = {
     # money
     "source": Text("where it comes from", "资金来源"),
     "use": Text("where it goes", "资金去向"),
+    "subsidy": Text("borne by the platform", "平台承担"),
+    "outstanding": Text("billed, not collected", "已出账未收取"),
+    "carried": Text("not billed yet", "尚未出账"),
+    "kept": Text("charged, then not paid out", "已收取未兑付"),
+    "fee": Text("management fee", "管理费"),
     "funding": Text("platform's own at the start", "平台初始资金"),
     "collected": Text("collected from members", "向成员收取"),
     "cross_selling": Text("cross-selling", "交叉销售收入"),

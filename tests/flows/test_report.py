@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from flows.cli import huzhu as program
 from kernels.platform import CLOSURE_CAUSES
-from results.analysis.money import SOURCES, USES
+from results.analysis.money import MEMBERS_SOURCES, MEMBERS_USES, SOURCES, USES
 from results.analysis.outcomes import OUTCOMES, estimates
 from results.report import contents
 from results.report.figure import Figure
@@ -44,7 +44,7 @@ sweep:
     with_fee: {plans.main.fee_rate: 0.3}
     without: {plans.main.fee_rate: 0.0}
 """
-OF_EVERY_RUN = ("over_time", "lapses", "money", "subsidy", "survival", "uncovered")
+OF_EVERY_RUN = ("over_time", "lapses", "bills", "money", "subsidy", "survival", "uncovered")
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,8 @@ def test_everything_is_said_in_both_languages(reports: dict[str, Report]) -> Non
 
 
 def test_names_of_causes_and_outcomes_have_words() -> None:
-    for name in (*LAPSE_CAUSES, *CLOSURE_CAUSES, *OUTCOMES, *SOURCES, *USES):
+    books = (*SOURCES, *USES, *MEMBERS_SOURCES, *MEMBERS_USES)
+    for name in (*LAPSE_CAUSES, *CLOSURE_CAUSES, *OUTCOMES, *books):
         assert name in TERMS, name
 
 
