@@ -151,6 +151,9 @@ def _configured(settings: Cluster) -> Iterator[None]:
         "distributed.comm.timeouts.tcp": f"{SECONDS_TO_NOTICE} s",
     }
     if isinstance(settings, Local):
+        # A worker that dies comes back, on a busy machine late; one that is away for longer than
+        # this is never begun again, and a run without workers would wait for ever.
+        changes["distributed.deploy.lost-worker-timeout"] = "365 days"
         # a shard that kills its worker is tried again by ourselves, alone
         changes["distributed.scheduler.allowed-failures"] = 2
         # Workers hold no data of Dask's to put on disk, and one that is only made to pause would

@@ -35,7 +35,7 @@ def run(huzhu: Huzhu, small: Path, results: Path) -> Path:
 
 
 @pytest.mark.end_to_end
-def test_a_run_leaves_every_table_and_the_pictures(run: Path) -> None:
+def test_a_run_leaves_every_table_the_pictures_and_its_report(run: Path) -> None:
     opened = open_run(run)
     assert opened.manifest.status == "complete"
     assert opened.arrow("points").num_rows == 4
@@ -44,10 +44,11 @@ def test_a_run_leaves_every_table_and_the_pictures(run: Path) -> None:
     assert opened.arrow("summary").num_rows > 0
     assert (run / "share_and_members.svg").stat().st_size > 0
     assert (run / "share_and_members.png").stat().st_size > 0
+    assert "<h2>" in (run / "report.html").read_text()
     assert [file.name for file in run.rglob(".*")] == [LOCK_NAME]
     tables = ("paths", "pools", "periods", "cells", "summary")
     assert {path for path in contents(run) if not path.startswith("points")} == {
-        *(f"{table}/{table}-00000.parquet" for table in tables[:4]),
+        *(f"{table}/from_point=0/{table}-00000.parquet" for table in tables[:4]),
         "summary/shard-00000.parquet",
     }
     assert not list(run.glob("shards/*"))

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
 
+import dask
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -199,6 +201,18 @@ def test_a_task_that_kills_its_workers_is_no_lost_scheduler() -> None:
         killed = here.client.submit(os.abort, pure=False).exception()
         assert isinstance(killed, KilledWorker)
         assert not cluster.lost(killed, here.client)
+
+
+def test_a_worker_that_is_slow_to_come_back_is_not_given_up() -> None:
+    """Dask gives up, for good, who is away for so long; on a busy machine that is soon over."""
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "0.1 s"}),
+        cluster.connected(configured.Local(workers=1)) as here,
+    ):
+        first = here.client.submit(os.getpid, pure=False).result(timeout=60)
+        os.kill(first, signal.SIGKILL)
+        # given up, it would still come up, and be ended as soon as it has
+        here.client.submit(time.sleep, 3, pure=False).result(timeout=30)
 
 
 JOBS = """

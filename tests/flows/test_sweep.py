@@ -164,7 +164,7 @@ def test_progress_reaches_whoever_opened_the_session(small: Path, tmp_path: Path
     assert seen[:2] == [session.Progress(stage, 0, 40) for stage in ("compiling", "measuring")]
     assert session.Progress("simulating", 40, 40) in seen
     stages = list(dict.fromkeys(step.stage for step in seen[2:]))
-    assert stages == ["simulating", "compacting", "summarising", "drawing"]
+    assert stages == ["simulating", "compacting", "summarising", "drawing", "reporting"]
 
 
 def _break_kernels(dask_worker: Any = None) -> None:
