@@ -9,6 +9,7 @@ left out, and `paths` says how many remain.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -276,7 +277,9 @@ def asked(run: Run, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
     """
     import duckdb
 
-    with run.duckdb() as connection:
+    with run.duckdb(
+        [table for table in run.tables if re.search(rf"\b{table}\b", sql)]
+    ) as connection:
         try:
             # more threads would add up in another order each time
             connection.execute("set threads = 1")

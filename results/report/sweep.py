@@ -11,7 +11,7 @@ import pyarrow as pa
 from results.analysis import sensitivity
 from results.analysis.comparison import Side, compare_all
 from results.analysis.discovery import Discovery, Limits, discover
-from results.analysis.factors import Factor, factors
+from results.analysis.factors import Factor, factors, swept
 from results.analysis.outcomes import OUTCOMES
 from results.analysis.pareto import pareto
 from results.analysis.settings import Axis, settings
@@ -211,17 +211,25 @@ def section(run: Run, labels: Labels, found: pa.Table) -> Section:
         What `results.analysis.outcomes.estimates` returned.
     """
     outcomes = list(means_of(found, list(labels)))
-    indices = [*sobol_indices(run, outcomes), *elementary_effects(run, outcomes)]
-    if not indices and len(labels) <= POINTS_OF_DENSITIES:
-        indices += deltas(run, outcomes)
     parts = [
         *plane(run, labels, found),
         *tornado(run, outcomes),
-        *indices,
+        *_indices_of_design(run, outcomes, len(labels)),
         *best(run, labels),
         *failing(run, found),
     ]
     return Section("sweep", Text("Across the sweep", "参数扫描"), [], parts)
+
+
+def _indices_of_design(run: Run, outcomes: Sequence[str], points: int) -> Iterator[Figure]:
+    """Yield the indices that a sweep's design is made for, or what any sample tells."""
+    design = swept(run).design
+    if design == "saltelli":
+        yield from sobol_indices(run, outcomes)
+    elif design == "morris":
+        yield from elementary_effects(run, outcomes)
+    elif sensitivity.MIN_POINTS <= points <= POINTS_OF_DENSITIES:
+        yield from deltas(run, outcomes)
 
 
 def _gathered(
