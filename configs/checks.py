@@ -25,6 +25,7 @@ from configs.axes import (
 )
 from configs.designs import MAX_BRANCHES, SAMPLED, BranchesError
 from configs.dotted import Location, PathError, expand, nearest, place_of, shown
+from configs.draws import SUFFIX, Draws
 from configs.messages import Problem, ProblemsError, problems_of, value
 from configs.record import Record
 from configs.scenario import Scenario
@@ -34,8 +35,11 @@ from configs.sweep import (
     Settings,
     Sweep,
     at_point,
+    draw_of,
+    drawn_value,
     point_count,
     scenario_with,
+    set_instead,
     settings_at,
 )
 
@@ -61,18 +65,20 @@ def with_checked_axes(config: Config) -> Config:
         places, a condition is never met, there are too many points, or some do not make a
         scenario.
     """
-    _raise_any(_path_problems(config))
-    _raise_any(_form_problems(config))
+    raise_any = partial(_raise_any, config.sweep.draws)
+    raise_any(_path_problems(config))
+    raise_any(_draw_problems(config.sweep.draws))
+    raise_any(_form_problems(config))
     config, problems = _typed_config(config)
-    _raise_any(problems)
-    _raise_any([*_range_problems(config), *_condition_problems(config)])
-    _raise_any(_count_problems(config))
-    _raise_any(_point_problems(config))
+    raise_any(problems)
+    raise_any([*_range_problems(config), *_condition_problems(config)])
+    raise_any(_count_problems(config))
+    raise_any(_point_problems(config))
     return config
 
 
-def _raise_any(problems: Iterable[Problem]) -> None:
-    found = list(problems)
+def _raise_any(draws: Draws | None, problems: Iterable[Problem]) -> None:
+    found = [_in_file(draws, problem) for problem in problems]
     if found:
         raise ProblemsError(found)
 
@@ -103,8 +109,13 @@ class _Owner(NamedTuple):
     location: Location
 
     def is_apart_from(self, other: "_Owner") -> bool:
-        """Whether no point has both: they belong to two policies, or to two worlds."""
+        """Whether no point has both: they belong to two policies, or to two worlds.
+
+        Nor does a point have a drawn field that its policy sets instead.
+        """
         (_, section, name, *_), (_, other_section, other_name, *_) = self.where, other.where
+        if {section, other_section} == {"draws", "policies"}:
+            return True
         return section == other_section and section != "axes" and name != other_name
 
 
@@ -134,7 +145,8 @@ def _path_problems(config: Config) -> Iterator[Problem]:
     wheres: list[Location] = [
         ("sweep", section, name, path) for section, name, fields in _named(sweep) for path in fields
     ]
-    for where in [*wheres, *map(axis_location, sweep.axes)]:
+    drawn = [draws_location(path) for path in sweep.draws.fields] if sweep.draws else []
+    for where in [*wheres, *drawn, *map(axis_location, sweep.axes)]:
         try:
             found = expand(Scenario, config.scenario, str(where[-1]))
         except PathError as error:
@@ -158,6 +170,37 @@ def _overlap(owner: _Owner, other: _Owner) -> str:
 def _kind(one: Location, other: Location) -> str:
     """Return what two places that set fields both are."""
     return "axis" if one[1] == other[1] == "axes" else "part of the sweep"
+
+
+def draws_location(*within: str | int) -> Location:
+    """Return where draws, a field of theirs, or the draw with a number lie in a configuration."""
+    return ("sweep", "draws", *within)
+
+
+def _in_file(draws: Draws | None, problem: Problem) -> Problem:
+    """Return a problem of a drawn field as one of the file of draws, with its line; others as is.
+
+    Fields stand in the first line; the draw with a number stands in its own.
+    """
+    at, within = problem.location[:2], problem.location[2:]
+    if draws is None or at != draws_location() or not within:
+        return problem
+    line = draws.where(within[0]) if isinstance(within[0], int) else f"{draws.name}{SUFFIX} line 1"
+    fields = "".join(f"{step}: " for step in within if isinstance(step, str))
+    return Problem(draws_location(), f"{line}: {fields}{problem.text}")
+
+
+def _draw_problems(draws: Draws | None) -> Iterator[Problem]:
+    """Find drawn fields that take no numbers, and numbers that their fields do not take."""
+    for path in draws.fields if draws else ():
+        assert draws is not None
+        place = place_of(Scenario, path.split("."))
+        if place is None or "*" in path.split(".") or place.kind not in (int, float):
+            text = "expected a single field of numbers, without *, got another"
+            yield Problem(draws_location(path), text)
+            continue
+        values = tuple(drawn_value(path, number) for number in draws.column(path))
+        yield from _typed(path, values, lambda i, *_, at=path: draws_location(i, at))[1]
 
 
 def _form_problems(config: Config) -> Iterator[Problem]:
@@ -436,12 +479,20 @@ def _parts(config: Config) -> Iterator[_Part]:
     sweep = config.sweep
     for section, name, fields in _named(sweep):
         yield _Part(("sweep", section, name), section, fields, {})
+    yield from _draw_parts(sweep.draws)
     if sweep.design == "list":  # an axis's values need not fit to the others' first ones
         return
     for path, axis in sweep.axes.items():
         needed = {other: places[0] for other, places in _needed(sweep.axes, path).items()}
         for i, setting in enumerate(values_of(axis)[:MAX_CHECKED_POINTS]):
             yield _Part(value_location(path, axis, i), path, {path: setting}, {**needed, path: i})
+
+
+def _draw_parts(draws: Draws | None) -> Iterator[_Part]:
+    """Yield each draw, or the first of very many."""
+    for i in range(min(draws.count, MAX_CHECKED_POINTS) if draws else 0):
+        assert draws is not None
+        yield _Part(draws_location(i), "draws", dict(draw_of(draws, i)), {})
 
 
 def _settings(
@@ -452,6 +503,10 @@ def _settings(
     for section, sets in (("policies", sweep.policies), ("worlds", sweep.worlds)):
         of_part = part is not None and part.of == section
         settings |= part.settings if part and of_part else next(iter(sets.values()), {})
+    if sweep.draws is not None:  # first, so that a policy wins over them
+        drawn = part.settings if part and part.of == "draws" else draw_of(sweep.draws, 0)
+        instead = set_instead(sweep.draws, settings)
+        settings = {path: v for path, v in drawn.items() if path not in instead} | settings
     places = part.places if part else {}
     for k, axis in enumerate(axes):
         if k in left_out:
@@ -492,7 +547,7 @@ def _along(
 
 def _own_fields(config: Config, part: _Part) -> dict[Location, Location]:
     """Return where in the configuration a part gives each field that it sets."""
-    named = part.of in ("policies", "worlds")
+    named = part.of in ("policies", "worlds", "draws")
     return {
         location: (*part.where, path) if named else part.where
         for path in part.settings

@@ -21,6 +21,7 @@ from configs import yaml_text
 from configs.age_sex_table import AgeSexTable, shipped_tables
 from configs.checks import with_checked_axes
 from configs.dotted import Location, PathError, expand, nearest, place_of, with_value
+from configs.draws import Draws
 from configs.messages import ConfigError, Problem, ProblemsError, problems_of, report, value
 from configs.record import Record
 from configs.scenario import Scenario
@@ -47,7 +48,7 @@ class Source(NamedTuple):
     rank: int
 
 
-class _Document(NamedTuple):
+class Document(NamedTuple):
     """What some files say together, and which of them said it."""
 
     tree: Any
@@ -126,9 +127,9 @@ def digest(config: Config, seed: int) -> str:
     the sample counts as well, which another version of SciPy may draw otherwise. The order of named
     classes and of axes, policies and worlds counts: the first plan is the default, points are
     numbered by the axes' order, and draws are addressed by the classes' order. Tables count by
-    content; the name of the configuration, comments and `extends` do not count, nor do those
-    fields of a sweep that came later and have their default, so that the runs before keep their
-    names.
+    content, and so do files of draws; the name of the configuration, comments and `extends` do not
+    count, nor do those fields of a sweep that came later and have their default, so that the runs
+    before keep their names.
 
     Parameters
     ----------
@@ -142,20 +143,25 @@ def digest(config: Config, seed: int) -> str:
     str
         64 hexadecimal digits.
     """
-    sweep, default = _canonical(config.sweep), _canonical(Sweep())
+    sweep, default = canonical(config.sweep), canonical(Sweep())
     cause = {
-        "scenario": _canonical(config.scenario),
+        "scenario": canonical(config.scenario),
         "sweep": {
             name: v
             for name, v in sweep.items()
             if name != "seed" and (name in FIRST_FIELDS or v != default[name])
         },
         "seed": seed,
-        "version": _version(),
     }
     sample = sample_digest(config.sweep)
     if sample is not None:
         cause["sample"] = sample
+    return hash_of(cause)
+
+
+def hash_of(cause: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a canonical cause and huzhu's version, as 64 hexadecimal digits."""
+    cause = {**cause, "version": _version()}
     text = json.dumps(cause, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -167,25 +173,27 @@ def _version() -> str:
         return "0+unknown"
 
 
-def _canonical(node: Any) -> Any:
+def canonical(node: Any) -> Any:
     """Return a form that is equal for equal configurations, whatever the order of their fields."""
+    if isinstance(node, Draws):
+        return {name: canonical(getattr(node, name)) for name in ("fields", "rows", "values")}
     if isinstance(node, Record):
-        return {name: _canonical(getattr(node, name)) for name in type(node).model_fields}
+        return {name: canonical(getattr(node, name)) for name in type(node).model_fields}
     if isinstance(node, Mapping):
-        return [[name, _canonical(item)] for name, item in node.items()]
+        return [[name, canonical(item)] for name, item in node.items()]
     if isinstance(node, tuple | list):
-        return [_canonical(item) for item in node]
+        return [canonical(item) for item in node]
     if isinstance(node, float):
         return node + 0.0  # -0.0 is 0.0
     return node.isoformat() if isinstance(node, date) else node
 
 
-def _read_chain(path: Path, chain: tuple[Path, ...]) -> _Document:
+def _read_chain(path: Path, chain: tuple[Path, ...]) -> Document:
     """Read a file into what it extends; `chain` holds the files that extend this one."""
-    tree = _read(path)
+    tree = read_tree(path)
     source = Source(str(path), path.parent, -len(chain))
     base_name = tree.pop("extends", None)
-    own = _Document(tree, dict.fromkeys(_locations(tree, ()), source))
+    own = Document(tree, dict.fromkeys(locations_in(tree, ()), source))
     if base_name is None:
         return own
     if not isinstance(base_name, str):
@@ -207,8 +215,16 @@ def _read_chain(path: Path, chain: tuple[Path, ...]) -> _Document:
     return _merged(below, own)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return the mapping that a file holds."""
+def read_tree(
+    path: Path, fields: Sequence[str] = ("extends", "name", "scenario", "sweep")
+) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds; `fields` is what messages expect in it.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file, or it holds no mapping; the message names file and line.
+    """
     if os.path.isdir(path):
         raise ConfigError(f"{path}: expected a YAML file, got a folder{_beside(path / '_')}")
     if not os.path.exists(path):
@@ -226,9 +242,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} line {error.line}: {error}") from None
     if not isinstance(tree, dict):
         came = "an empty file" if tree is None else value(tree)
-        raise ConfigError(
-            f"{path}: expected a mapping with extends, name, scenario, sweep, got {came}"
-        )
+        raise ConfigError(f"{path}: expected a mapping with {', '.join(fields)}, got {came}")
     return tree
 
 
@@ -247,7 +261,7 @@ def _beside(path: Path) -> str:
     return f"; {hint}YAML files there: {', '.join(files[:10])}{', …' if len(files) > 10 else ''}"
 
 
-def _merged(below: _Document, above: _Document) -> _Document:
+def _merged(below: Document, above: Document) -> Document:
     """Return one document over another: mappings merged, all else replaced."""
     origins = dict(below.origins)
 
@@ -260,18 +274,18 @@ def _merged(below: _Document, above: _Document) -> _Document:
         }
         return {**low, **fields}
 
-    return _Document(merge(below.tree, above.tree, ()), {**origins, **above.origins})
+    return Document(merge(below.tree, above.tree, ()), {**origins, **above.origins})
 
 
-def _locations(tree: Any, location: Location) -> Iterator[Location]:
+def locations_in(tree: Any, location: Location) -> Iterator[Location]:
     """Yield the locations of all mappings and of what they hold."""
     yield location
     if isinstance(tree, Mapping):
         for name, item in tree.items():
-            yield from _locations(item, (*location, name))
+            yield from locations_in(item, (*location, name))
 
 
-def _overridden(document: _Document, override: str) -> _Document:
+def _overridden(document: Document, override: str) -> Document:
     """Return the document with one `dotted.field=value` set."""
     path, sign, text = override.partition("=")
     if not sign or not path.strip():
@@ -288,23 +302,25 @@ def _overridden(document: _Document, override: str) -> _Document:
         raise ConfigError(f"{OVERRIDE}: {error}") from None
     for location in locations:
         tree = _set(tree, location, setting)
-        for inner in _locations(setting, location):
+        for inner in locations_in(setting, location):
             origins[inner] = source
-    return _Document(tree, origins)
+    return Document(tree, origins)
 
 
-def _with_design(document: _Document, design: Sweep) -> _Document:
+def _with_design(document: Document, design: Sweep) -> Document:
     """Return the document with another section `sweep`."""
     setting = design.model_dump(mode="json")
     source = Source("design", Path(), 0)
     origins = {place: of for place, of in document.origins.items() if place[:1] != ("sweep",)}
-    origins |= dict.fromkeys(_locations(setting, ("sweep",)), source)
-    return _Document({**document.tree, "sweep": setting}, origins)
+    origins |= dict.fromkeys(locations_in(setting, ("sweep",)), source)
+    return Document({**document.tree, "sweep": setting}, origins)
 
 
 def _override_locations(tree: Mapping[str, Any], path: str) -> tuple[Location, ...]:
     """Return the locations in a document that an override's path names."""
     of_sweep = path.split(".", 3)
+    if path in ("sweep.draws.file", "sweep.draws.take"):
+        return (tuple(of_sweep),)
     if path.startswith("sweep.axes."):
         return (_axis_location(_section(tree, "sweep"), path.removeprefix("sweep.axes.")),)
     if path.startswith(("sweep.policies.", "sweep.worlds.")):  # what they set is a path itself
@@ -333,25 +349,47 @@ def _section(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _set(tree: dict[str, Any], location: Location, setting: Any) -> dict[str, Any]:
     section, *inner = location
+    if location[:2] == ("sweep", "draws"):
+        return {**tree, "sweep": _with_draws(_section(tree, "sweep"), inner[1:], setting)}
     model = Sweep if section == "sweep" else Scenario
     changed = with_value(model, _section(tree, str(section)), tuple(inner), setting)
     return {**tree, str(section): changed}
 
 
-def _with_table_paths(document: _Document) -> _Document:
-    """Make the paths of CSV tables relative to the working directory instead of to their file."""
-    tree = document.tree
-    for location in _locations(_section(tree, "scenario"), ("scenario",)):
+def _with_draws(sweep: Mapping[str, Any], part: Sequence[Any], setting: Any) -> dict[str, Any]:
+    """Return a section `sweep` with other draws, or with another `file` or `take` of them."""
+    given = sweep.get("draws")
+    if part:
+        before = given if isinstance(given, Mapping) else {} if given is None else {"file": given}
+        setting = {**before, part[0]: setting}
+    return {**sweep, "draws": setting}
+
+
+def _with_table_paths(document: Document) -> Document:
+    """Make the paths of CSV files relative to the working directory instead of to their file."""
+    tree = _with_draws_path(document)
+    for location in locations_in(_section(tree, "scenario"), ("scenario",)):
         place = place_of(Config, location)
         if place is not None and place.kind is AgeSexTable:
             source = document.source_of(location)
-            tree = _set(tree, location, _from_folder(_at(tree, location), source.folder))
+            tree = _set(tree, location, from_folder(_at(tree, location), source.folder))
     for location, path, settings in _swept(_section(tree, "sweep")):
         place = place_of(Scenario, path.split("."))
         if place is not None and place.kind is AgeSexTable:
             folder = document.source_of(location).folder
             tree = _set(tree, location, _all_from_folder(settings, folder))
     return document._replace(tree=tree)
+
+
+def _with_draws_path(document: Document) -> dict[str, Any]:
+    """Return the tree with the file of draws as seen from the folder of whoever named it."""
+    tree: dict[str, Any] = document.tree
+    draws = _section(tree, "sweep").get("draws")
+    location: Location = ("sweep", "draws", *(("file",) if isinstance(draws, Mapping) else ()))
+    file = draws.get("file") if isinstance(draws, Mapping) else draws
+    if not isinstance(file, str):
+        return tree
+    return _set(tree, location, str(document.source_of(location).folder / file))
 
 
 def _swept(sweep: Mapping[str, Any]) -> Iterator[tuple[Location, str, Any]]:
@@ -379,11 +417,11 @@ def _at(tree: Any, location: Location) -> Any:
 def _all_from_folder(settings: Any, folder: Path) -> Any:
     """Return a table's path, or a list of such, from its file's folder."""
     if isinstance(settings, list):
-        return [_from_folder(setting, folder) for setting in settings]
-    return _from_folder(settings, folder)
+        return [from_folder(setting, folder) for setting in settings]
+    return from_folder(settings, folder)
 
 
-def _from_folder(setting: Any, folder: Path) -> Any:
+def from_folder(setting: Any, folder: Path) -> Any:
     """Return a table's path from its file's folder; a shipped name and anything else as it is."""
     if not isinstance(setting, str) or setting in shipped_tables():
         return setting

@@ -1,12 +1,12 @@
 """A sweep: which points of a scenario are run, and with how many paths each.
 
 A design turns the axes into points, numbered from 0 (`configs.designs`). They are run under each
-policy in each world: the number of a point is (policy * worlds + world) * design points + its
-number in the design.
+policy in each world at each draw: the number of a point is
+((policy * worlds + world) * draws + draw) * design points + its number in the design.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Annotated, Any, Literal, Self
@@ -40,6 +40,7 @@ from configs.designs import (
     unit_sample,
 )
 from configs.dotted import Location, PathError, expand, place_of, shown, with_value
+from configs.draws import Draws
 from configs.messages import ConfigError, Problem, ProblemsError, problems_of, report, value
 from configs.record import Record, model_field
 from configs.scenario import Name, Scenario
@@ -51,6 +52,9 @@ MAX_LEVELS = 1000
 MAX_SEED = 2**64 - 1
 MAX_PATHS = 2**31 - 1
 MAX_NAME_LENGTH = 60  # a folder's name takes 255 bytes: 60 Chinese characters and a digest
+
+DRAW = "draw"
+"""Column of the table `points`: the number of a draw in its file."""
 
 Settings = Mapping[str, JsonValue]
 
@@ -160,6 +164,13 @@ class Sweep(Record):
         "named sets of fields, by their dotted paths; all policies are run in each",
         section=12,
     )
+    draws: Draws | None = model_field(
+        None,
+        "a sample of values that fields have together, such as a posterior: a CSV file, or {file, "
+        "take}; all points are run at every draw, and where a policy sets a drawn field, the "
+        "policy wins",
+        section=12,
+    )
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> Self:
@@ -230,7 +241,8 @@ def _sample_problems(sweep: Sweep, points: int, with_design: str) -> Iterator[st
         )
 
 
-def _names_a_folder(name: str) -> str:
+def names_a_folder(name: str) -> str:
+    """Return a name; raise ValueError if it cannot be a folder's."""
     if name.startswith(".") or name != name.strip() or not name.isprintable() or {*name} & {*"/\\"}:
         raise ValueError(f"expected a name that can be a folder's, without / and \\, got {name!r}")
     return name
@@ -239,7 +251,7 @@ def _names_a_folder(name: str) -> str:
 class Config(Record):
     """Everything a run depends on: a scenario, and the points of it that are run."""
 
-    name: Annotated[str, AfterValidator(_names_a_folder)] = model_field(
+    name: Annotated[str, AfterValidator(names_a_folder)] = model_field(
         ..., "name of the run's folder", section=12, min_length=1, max_length=MAX_NAME_LENGTH
     )
     scenario: Scenario = model_field(..., "the pool and its market", section=12)
@@ -257,25 +269,24 @@ class Point:
 
 
 def point_count(config: Config) -> int:
-    """Return how many points a sweep has; 1 when it has no axes, policies and worlds."""
+    """Return how many points a sweep has; 1 when it has no axes, policies, worlds and draws."""
     return _layout(config).count
 
 
 def columns(config: Config) -> tuple[str, ...]:
     """Return the names of `values_at`, without computing a point.
 
-    They are `policy` and `world`, where the sweep has such, then the fields that policies, worlds
-    and axes set, in the file's order.
+    They are `policy`, `world` and `draw`, where the sweep has such, then the fields that policies,
+    worlds, draws and axes set, in the file's order.
     """
-    sweep = config.sweep
-    named = [name for name, sets in _named_sets(sweep).items() if sets]
-    return tuple(dict.fromkeys([*named, *swept_fields(sweep)]))
+    return tuple(dict.fromkeys([*_names(config.sweep), *swept_fields(config.sweep)]))
 
 
 def column_values(config: Config) -> dict[str, tuple[Scalar, ...]]:
-    """Return by the names of `columns` the values that points can have; of a range, its two ends.
+    """Return by the names of `columns` the values that points can have.
 
-    None, for a field that a point leaves as the scenario has it, is not told.
+    Of a range and of what is drawn, the least and the greatest. None, for a field that a point
+    leaves as the scenario has it, is not told.
     """
     found: dict[str, list[Scalar]] = {name: [] for name in columns(config)}
     for column, named in _named_sets(config.sweep).items():
@@ -283,15 +294,23 @@ def column_values(config: Config) -> dict[str, tuple[Scalar, ...]]:
             found[column].append(name)
             for path, setting in fields.items():
                 found[path].append(label(setting))
+    draws = config.sweep.draws
+    if draws is not None:
+        found[DRAW] += (0, draws.row(draws.count - 1))
+        for field in draws.fields:
+            drawn = draws.column(field)
+            found[field] += (drawn_value(field, min(drawn)), drawn_value(field, max(drawn)))
     for path, axis in config.sweep.axes.items():
         found[path] += map(label, values_of(axis))
     return {name: tuple(dict.fromkeys(values)) for name, values in found.items()}
 
 
 def swept_fields(sweep: Sweep) -> tuple[str, ...]:
-    """Return the dotted paths of the fields that policies, worlds and axes set, in this order."""
+    """Return the dotted paths of the fields that policies, worlds, draws and axes set."""
     sets = [fields for named in _named_sets(sweep).values() for fields in named.values()]
-    return tuple(dict.fromkeys([*(path for fields in sets for path in fields), *sweep.axes]))
+    drawn = sweep.draws.fields if sweep.draws else ()
+    named_fields = (path for fields in sets for path in fields)
+    return tuple(dict.fromkeys([*named_fields, *drawn, *sweep.axes]))
 
 
 def values_at(config: Config, index: int) -> dict[str, Scalar]:
@@ -307,8 +326,9 @@ def values_at(config: Config, index: int) -> dict[str, Scalar]:
     Returns
     -------
     dict of str to scalar
-        By the names of `columns`: the same for every point. A table is given by its name, a list
-        or a mapping as JSON text; None is a field that the point leaves as the scenario has it.
+        By the names of `columns`: the same for every point. `draw` is the number of a row of the
+        file of draws, from 0; a table is given by its name, a list or a mapping as JSON text; None
+        is a field that the point leaves as the scenario has it.
 
     Raises
     ------
@@ -316,8 +336,10 @@ def values_at(config: Config, index: int) -> dict[str, Scalar]:
         There is no such point.
     """
     layout = _layout(config)
-    policy, world, choices = layout.parts(index)
-    found = {**layout.blank, **policy.labels, **world.labels}
+    policy, world, draw, choices = layout.parts(index)
+    found = {**layout.blank, **layout.drawn(draw, policy), **policy.labels, **world.labels}
+    if layout.draws is not None:
+        found[DRAW] = layout.draws.row(draw)
     for axis, choice in zip(layout.axes, choices, strict=True):
         if choice is not None:
             found[axis.path] = axis.label(choice)
@@ -327,8 +349,9 @@ def values_at(config: Config, index: int) -> dict[str, Scalar]:
 def settings_at(config: Config, index: int) -> dict[str, JsonValue]:
     """Return what a point sets in the scenario, by dotted path; raises as `values_at`."""
     layout = _layout(config)
-    policy, world, choices = layout.parts(index)
+    policy, world, draw, choices = layout.parts(index)
     return {
+        **layout.drawn(draw, policy),
         **policy.fields,
         **world.fields,
         **{
@@ -458,11 +481,11 @@ def scenario_with(config: Config, settings: Settings) -> Scenario:
 
 def at_point(problem: Problem, config: Config, index: int) -> Problem:
     """Return a problem of a point's scenario as one of the sweep, with the point's values."""
-    settings = settings_at(config, index)
+    settings, drawn = settings_at(config, index), _fields_drawn(config.sweep)
     chosen = ", ".join(
         f"{name}={value(v)}"
         for name, v in values_at(config, index).items()
-        if v is not None or settings.get(name, ...) is None
+        if name not in drawn and (v is not None or settings.get(name, ...) is None)
     )
     where = "" if problem.location[:1] == ("sweep",) else f"{shown(problem.location)}: "
     of = "axes" if config.sweep.axes else next(_sections_used(config.sweep), "axes")
@@ -470,7 +493,14 @@ def at_point(problem: Problem, config: Config, index: int) -> Problem:
 
 
 def _sections_used(sweep: Sweep) -> Iterator[str]:
-    return (section for section in ("policies", "worlds") if getattr(sweep, section))
+    return (section for section in ("policies", "worlds", "draws") if getattr(sweep, section))
+
+
+def _fields_drawn(sweep: Sweep) -> frozenset[str]:
+    """Return the fields that draws alone set; the number of the draw stands for them."""
+    if sweep.draws is None:
+        return frozenset()
+    return frozenset(sweep.draws.fields).difference(*sweep.policies.values())
 
 
 def _owner(sweep: Sweep, path: str) -> Location:
@@ -479,15 +509,28 @@ def _owner(sweep: Sweep, path: str) -> Location:
         for name, fields in named.items():
             if path in fields:
                 return ("sweep", section, name, path)
+    if sweep.draws is not None and path in sweep.draws.fields:
+        return ("sweep", "draws", path)
     return ("sweep", "axes", path)
 
 
 @dataclass(frozen=True)
 class _Named:
-    """A policy or a world: what it sets, and its part of the table `points`."""
+    """A policy or a world: what it sets, and its part of the table `points`.
+
+    Attributes
+    ----------
+    fields : mapping of str to value
+        What it sets, by dotted path.
+    labels : mapping of str to scalar
+        The same, and its name, as the table `points` holds them.
+    instead : frozenset of str
+        Drawn fields that it sets, itself or with what lies around them.
+    """
 
     fields: dict[str, JsonValue]
     labels: dict[str, Scalar]
+    instead: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -497,21 +540,30 @@ class _Layout:
     blank: dict[str, Scalar]  # the columns of the table `points`, all None
     policies: tuple[_Named, ...]
     worlds: tuple[_Named, ...]
+    draws: Draws | None
     axes: tuple[Dimension, ...]
     design: Design
 
     @property
     def count(self) -> int:
         """Number of points."""
-        return len(self.policies) * len(self.worlds) * self.design.count
+        named = len(self.policies) * len(self.worlds)
+        return named * (self.draws.count if self.draws else 1) * self.design.count
 
-    def parts(self, index: int) -> tuple[_Named, _Named, tuple[Choice | None, ...]]:
-        """Return a point's policy, world, and what it chooses of each axis."""
+    def parts(self, index: int) -> tuple[_Named, _Named, int, tuple[Choice | None, ...]]:
+        """Return a point's policy, world, draw, and what it chooses of each axis."""
         if not 0 <= index < self.count:
             raise IndexError(f"expected a point from 0 to {self.count - 1}, got {index}")
-        named, in_design = divmod(index, self.design.count)
+        drawn, in_design = divmod(index, self.design.count)
+        named, draw = divmod(drawn, self.draws.count if self.draws else 1)
         policy, world = divmod(named, len(self.worlds))
-        return self.policies[policy], self.worlds[world], self.design.choices(in_design)
+        return self.policies[policy], self.worlds[world], draw, self.design.choices(in_design)
+
+    def drawn(self, draw: int, policy: _Named) -> dict[str, Any]:
+        """Return the fields of a draw, without those that the policy sets instead."""
+        if self.draws is None:
+            return {}
+        return draw_of(self.draws, draw, policy.instead)
 
 
 class _ThisSweep:
@@ -537,16 +589,71 @@ def _layout_of(this: _ThisSweep) -> _Layout:
     sweep = this.sweep
     policies, worlds = (
         tuple(
-            _Named(fields, {column: name, **{path: label(v) for path, v in fields.items()}})
+            _Named(
+                fields,
+                {column: name, **{path: label(v) for path, v in fields.items()}},
+                set_instead(sweep.draws, fields),
+            )
             for name, fields in named.items()
         )
         or (_Named({}, {}),)
         for column, named in _named_sets(sweep).items()
     )
-    named_columns = [column for column, named in _named_sets(sweep).items() if named]
-    blank = dict.fromkeys([*named_columns, *swept_fields(sweep)])
+    blank = dict.fromkeys([*_names(sweep), *swept_fields(sweep)])
     axes = dimensions(sweep.axes)
-    return _Layout(dict(blank), policies, worlds, axes, _design(sweep, axes))
+    return _Layout(dict(blank), policies, worlds, sweep.draws, axes, _design(sweep, axes))
+
+
+def draw_of(draws: Draws, draw: int, without: Set[str] = frozenset()) -> dict[str, Scalar]:
+    """Return the values of a draw as their fields have them, by dotted path.
+
+    Parameters
+    ----------
+    draws : Draws
+        The draws.
+    draw : int
+        Number of the draw among them, from 0.
+    without : set of str
+        Fields to leave out.
+    """
+    return {
+        path: drawn_value(path, number)
+        for path, number in zip(draws.fields, draws.values[draw], strict=True)
+        if path not in without
+    }
+
+
+def set_instead(draws: Draws | None, fields: Iterable[str]) -> frozenset[str]:
+    """Return the drawn fields that some fields set, themselves or with what lies around them."""
+    if draws is None:
+        return frozenset()
+    return frozenset(path for path in draws.fields if any(_is_within(path, f) for f in fields))
+
+
+def _is_within(path: str, other: str) -> bool:
+    """Return whether one dotted path lies at or within another, which may have `*`."""
+    steps, around = path.split("."), other.split(".")
+    return len(around) <= len(steps) and all(
+        step in ("*", own) for own, step in zip(steps, around, strict=False)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _is_whole(path: str) -> bool:
+    """Return whether a field takes whole numbers only."""
+    place = place_of(Scenario, path.split("."))
+    return place is not None and place.kind is int
+
+
+def drawn_value(path: str, number: float) -> float:
+    """Return a drawn number as its field has it: 3.0 of a field of whole numbers is 3."""
+    return int(number) if _is_whole(path) and number.is_integer() else number
+
+
+def _names(sweep: Sweep) -> list[str]:
+    """Return the columns that say of which policy, world and draw a point is."""
+    named = [column for column, sets in _named_sets(sweep).items() if sets]
+    return [*named, DRAW] if sweep.draws else named
 
 
 def _named_sets(sweep: Sweep) -> dict[str, dict[str, dict[str, JsonValue]]]:

@@ -79,10 +79,12 @@ class Explored:
 
     @property
     def follow_from_names(self) -> frozenset[str]:
-        """The axes that are none of their own: fields that a policy or a world sets."""
+        """The axes that are none of their own: fields that a policy, a world or a draw sets."""
         sweep = self.config.sweep
         named = [*sweep.policies.values(), *sweep.worlds.values()]
-        return frozenset(path for fields in named for path in fields) - sweep.axes.keys()
+        drawn = sweep.draws.fields if sweep.draws else ()
+        fields = (path for fields in named for path in fields)
+        return frozenset([*fields, *drawn]) - sweep.axes.keys()
 
 
 def explored(folder: Folder | str) -> Explored:

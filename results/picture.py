@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from results.analysis.bands import bands
 from results.manifest import FileRecord
+from results.pooled import PooledRun, pooled
 from results.run import Run, RunError
 from results.store import RunStore
 from results.table import short_names, value_text
@@ -149,6 +151,7 @@ def chosen_points(points: Sequence[Mapping[str, Any]]) -> list[int]:
 
 def _specification(run: Run) -> Spec:
     """Return the whole picture as a Vega-Lite specification."""
+    run = pooled(run)
     points = {row["point"]: row for row in run.arrow("points").to_pylist()}
     scene = _scene(run, chosen_points(list(points.values())))
     drawn = list(scene.rows["share"])
@@ -188,10 +191,13 @@ def _scene(run: Run, chosen: Sequence[int]) -> _Scene:
         where plan = $1 and quantity in ('share', 'members') and list_contains($2, point)
         order by point, period
         """
+    plan = run.manifest.plans[0]
     with run.duckdb() as connection:
-        answer = connection.execute(sql, [run.manifest.plans[0], list(chosen)])
+        answer = connection.execute(sql, [plan, list(chosen)])
         names = [column[0] for column in answer.description]
         found = [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+    if isinstance(run, PooledRun):  # the summary is by draw
+        found = bands(run, ("share", "members"), chosen, plan).to_pylist()
     if not found:
         raise RunError(f"{run.folder}: nothing to draw, no shard has been summarised yet")
     rows: dict[str, dict[int, list[dict[str, Any]]]] = {"share": {}, "members": {}}
@@ -223,6 +229,8 @@ def _subtitle(run: Run, chosen: Sequence[int], points: int) -> list[str]:
         plan + (reading if manifest.paths_per_point > 1 else f"One path{each}."),
         "Share over the paths still running; members over all, a closed pool counting none.",
     ]
+    if isinstance(run, PooledRun):
+        lines.append(f"Paths of {run.draws} draws of {run.sample} together.")
     if len(chosen) > 1:
         lines[1] += " Grey: medians of the other panels."
     if len(chosen) < points:

@@ -55,6 +55,11 @@ class Run:
     shards: tuple[ShardRecord, ...]
 
     @property
+    def paths_together(self) -> int:
+        """Paths that are not independent of one another: 1, unless draws are pooled."""
+        return 1
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """Names of the tables; one may be empty while the run is not complete."""
         return tuple(TABLES)

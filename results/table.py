@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from results.pooled import PooledRun, drawn_columns, pooled
 from results.run import Run, RunList
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ YEARS_OF_PLANS: Final = 6
 """Years whose shares the table of a run's plans shows."""
 
 _NOTE: Final = (
-    "± is the Monte-Carlo standard error of a mean over paths. Share: what a member present "
+    "{error}Share: what a member present "
     "throughout was billed\nin that year{plan}, over the paths that ran the year through."
 )
 
@@ -83,6 +84,7 @@ def show_run(run: Run, width: int = 120) -> str:
     """
     console = _console(width)
     console.print(_heading(run))
+    run = pooled(run)
     points = run.arrow("points").to_pylist()
     columns, causes = _figures(run)
     shown = points[:POINTS_SHOWN]
@@ -183,13 +185,15 @@ def _shortest_ending(path: list[str], every: list[list[str]]) -> str:
 
 def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
     """Return the columns of figures, and the main cause of closure of each point."""
+    draw = _draw_sql(run)
     with run.duckdb() as connection:
 
         def means(expression: str) -> dict[int, _Mean]:
             """Return mean and standard error over the paths of each point."""
             sql = (
-                f"select point, avg(x), stddev_samp(x) / sqrt(count(x)) "
-                f"from (select point, ({expression})::double as x from paths) group by point"
+                f"select point, avg(x), stddev_samp(x) / sqrt(count(x)) from (select point, "
+                f"avg(({expression})::double) as x from paths group by point, {draw}) "
+                "group by point"
             )
             rows = connection.execute(sql).fetchall()
             return {point: _Mean(mean, error) for point, mean, error in rows}
@@ -203,7 +207,7 @@ def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
             _people("peak\nmembers", peak),
             _Column("at\nperiod", when, 1, 1),
             _people("members\nat end", end),
-            *_share_columns(run, connection.execute(_shares_sql(), _years(run)).fetchall()),
+            *_share_columns(run, connection.execute(_shares_sql(draw), _years(run)).fetchall()),
             _Column("cases", means("cases")),
             _Column("all cases\npaid %", paid, 1, 0),
             _Column("closed\n%", closed, 1, 0),
@@ -226,7 +230,7 @@ def _parts(run: Run, points: Sequence[int]) -> list[Table]:
 
 def _plans_table(run: Run, points: Sequence[int]) -> Table:
     """Return means over paths by point and plan: largest membership, cases, share by whole year."""
-    a_year = run.manifest.periods_per_year
+    a_year, draw = run.manifest.periods_per_year, _draw_sql(run)
     years = range(min(YEARS_OF_PLANS, run.manifest.periods // a_year))
     with run.duckdb() as connection:
         rows = connection.execute(
@@ -234,8 +238,11 @@ def _plans_table(run: Run, points: Sequence[int]) -> Table:
             with ends as (
                 select point, path, plan, max(members) as peak, sum(cases) as cases
                 from periods group by all
+            ), draws as (
+                select point, plan, avg(peak) as peak, avg(cases) as cases
+                from ends group by point, plan, {draw}
             )
-            select point, plan, {_mean_sql("peak")}, {_mean_sql("cases")} from ends group by all
+            select point, plan, {_mean_sql("peak")}, {_mean_sql("cases")} from draws group by all
             """
         ).fetchall()
         shares = connection.execute(
@@ -243,8 +250,11 @@ def _plans_table(run: Run, points: Sequence[int]) -> Table:
             with years as (
                 select point, path, plan, period // $1 as year, sum(share) as share
                 from periods group by all having count(*) = $1
+            ), draws as (
+                select point, plan, year, avg(share) as share
+                from years group by point, plan, year, {draw}
             )
-            select point, plan, year, {_mean_sql("share")} from years group by all
+            select point, plan, year, {_mean_sql("share")} from draws group by all
             """,
             [a_year],
         ).fetchall()
@@ -270,9 +280,13 @@ def _pools_table(run: Run, points: Sequence[int], pools: Sequence[str]) -> Table
         "uncovered_members",
         "unfunded_benefits",
     )
-    means = ", ".join(map(_mean_sql, expressions))
+    means = ", ".join(_mean_sql(f"x{i}") for i in range(len(expressions)))
+    of_draw = ", ".join(f"avg(({text})::double) as x{i}" for i, text in enumerate(expressions))
     with run.duckdb() as connection:
-        rows = connection.execute(f"select point, pool, {means} from pools group by all").fetchall()
+        rows = connection.execute(
+            f"select point, pool, {means} from (select point, pool, {of_draw} from pools "
+            f"group by point, pool, {_draw_sql(run)}) group by all"
+        ).fetchall()
     found = {(point, pool): figures for point, pool, *figures in rows}
     headings = ("peak\nmembers", "closed\n%", "at\nperiod", "without\ncover", "unpaid\nyuan")
     table = _table(("point", "pool", *headings))
@@ -285,8 +299,13 @@ def _pools_table(run: Run, points: Sequence[int], pools: Sequence[str]) -> Table
     return table
 
 
+def _draw_sql(run: Run) -> str:
+    """Return the SQL of what is independent: a path, or its draw where draws are pooled."""
+    return f"path // {run.paths_together}"
+
+
 def _mean_sql(expression: str) -> str:
-    """Return the SQL of a mean over paths and its standard error, as a struct."""
+    """Return the SQL of a mean over draws or paths and its standard error, as a struct."""
     value = f"({expression})::double"
     error = f"stddev_samp({value}) / sqrt(count({value}))"
     return f"{{'mean': avg({value}), 'error': {error}}}"
@@ -313,15 +332,17 @@ def _years(run: Run) -> list[Any]:
     return [run.manifest.periods_per_year, run.manifest.plans[0]]
 
 
-def _shares_sql() -> str:
+def _shares_sql(draw: str) -> str:
     """Return the SQL of the yearly share: point, year, mean, standard error over whole years."""
-    return """
+    return f"""
         with years as (
             select point, path, period // $1 as year, sum(share) as billed
             from periods where plan = $2 group by all having count(*) = $1
+        ), draws as (
+            select point, year, avg(billed) as billed from years group by point, year, {draw}
         )
         select point, year, avg(billed), stddev_samp(billed) / sqrt(count(*))
-        from years group by all
+        from draws group by all
         """
 
 
@@ -392,15 +413,30 @@ def _count(number: int, word: str) -> str:
 def _closing_lines(run: Run, points: int) -> list[str]:
     """Return what stands under the table of a run."""
     plans = run.manifest.plans
-    lines = [_NOTE.format(plan=f" (plan {plans[0]})" if len(plans) > 1 else "")]
+    is_pooled = isinstance(run, PooledRun)
+    error = "" if is_pooled else "± is the Monte-Carlo standard error of a mean over paths. "
+    lines = [_NOTE.format(error=error, plan=f" (plan {plans[0]})" if len(plans) > 1 else "")]
+    if isinstance(run, PooledRun):
+        lines.append(_pooling(run))
     if points > POINTS_SHOWN:
+        rows = "rows" if is_pooled else "points"
         lines.insert(
-            0, f"The first {POINTS_SHOWN} of {points} points; query the run for the others."
+            0, f"The first {POINTS_SHOWN} of {points} {rows}; query the run for the others."
         )
     if run.manifest.failures:
         failed = _count(len({failure.point for failure in run.manifest.failures}), "point")
         lines.append(f"{failed} failed; manifest.json says which and why.")
     return lines
+
+
+def _pooling(run: PooledRun) -> str:
+    """Return what a row of a run over draws is."""
+    fields = len(drawn_columns(run.original)) - 1
+    return (
+        f"Each row is pooled over the {_count(run.draws, 'draw')} of {run.sample}; ± is the "
+        f"standard deviation of the draws' means / √{run.draws}.\n"
+        f"{_count(fields, 'drawn field')} left out; rows are numbered by policy, world and design."
+    )
 
 
 def _table(headings: Iterable[str]) -> Table:

@@ -97,10 +97,9 @@ def models() -> dict[str, type[BaseModel]]:
 def properties(model: str) -> dict[str, Schema]:
     """Return the fields of a model, each by its name, as JSON Schema."""
     definition = schema() if model == "Config" else schema()["$defs"][model]
-    # a table may be named instead of written out, so what it has written out is one of two
+    # a table may be named instead of written out, and draws be read from a file
     forms = [definition, *definition.get("anyOf", ())]
-    found: dict[str, Schema] = next(form["properties"] for form in forms if "properties" in form)
-    return found
+    return {name: field for form in forms for name, field in form.get("properties", {}).items()}
 
 
 def groups(path: str = "", model: str = "Config", kind: str = "") -> Iterator[Group]:
@@ -151,6 +150,8 @@ def _kind_of_model(name: str) -> str:
     """Return what a model takes, in words."""
     if name == "AgeSexTable":
         return "name of a table, path of a CSV file, or mapping"
+    if name == "Draws":
+        return "path of a CSV file, or mapping"
     return "mapping" if name in models() else "any value"
 
 
@@ -187,7 +188,9 @@ def _shown(value: Any) -> str:
 
 def default_of(model: str, name: str) -> str:
     """Return a field's default as a file would have it, or "required"."""
-    field = models()[model].model_fields[name]
+    field = models()[model].model_fields.get(name)
+    if field is None:  # of what a file of draws is read with: a run keeps what was in it
+        return "default none" if "default" in properties(model)[name] else "required"
     default = field.get_default(call_default_factory=True, validated_data={})
     if default is PydanticUndefined:
         return "required"

@@ -239,7 +239,18 @@ def _by_period(side: Side, quantity: str, plan: str, periods: int) -> dict[int, 
     parts = zip(
         numbers.tolist(), np.split(path, starts[1:]), np.split(value, starts[1:]), strict=True
     )
-    return {number: _Sample(paths, values) for number, paths, values in parts} if path.size else {}
+    if not path.size:
+        return {}
+    together = side.run.paths_together
+    return {n: _by_draw(_Sample(paths, values), together) for n, paths, values in parts}
+
+
+def _by_draw(sample: _Sample, together: int) -> _Sample:
+    """Return the means of the paths that share a draw, numbered by it; else the paths as is."""
+    if together == 1:
+        return sample
+    draws, places = np.unique(sample.path // together, return_inverse=True)
+    return _Sample(draws, np.bincount(places, sample.value) / np.bincount(places))
 
 
 def _samples(pairs: Sequence[tuple[Side, Side]], name: str) -> dict[tuple[int, int], _Sample]:
@@ -252,7 +263,8 @@ def _samples(pairs: Sequence[tuple[Side, Side]], name: str) -> dict[tuple[int, i
         of_point, path, value = (rows[column].to_numpy() for column in ("point", "path", "value"))
         for point in np.unique(of_point):
             here = of_point == point
-            found[key, int(point)] = _Sample(path[here], np.asarray(value[here], np.float64))
+            sample = _Sample(path[here], np.asarray(value[here], np.float64))
+            found[key, int(point)] = _by_draw(sample, run.paths_together)
     return found
 
 

@@ -3,7 +3,8 @@
 A factor is an axis of the sweep. Designs are run under each policy in each world (docs/sweeps.md),
 and one policy is looked at, since a policy is decided and not a chance: the first one where none is
 named. Worlds are uncertain as axes are, so with several of them the world is a factor as well,
-unless one is named. Fields that policies and worlds set themselves are no factors.
+unless one is named. So are the fields of a posterior's draws. Fields that policies and worlds set
+themselves are no factors.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class Factors:
     points : int64[points]
         Numbers of the points, in order.
     factors : tuple of Factor
-        In the order of the sweep's axes, the world last; each has two values at least.
+        In the order of the sweep's axes, then of its draws, the world last; each has two values at
+        least.
     """
 
     design: str
@@ -99,7 +101,8 @@ def factors(run: Run, policy: str | None = None, world: str | None = None) -> Fa
     policy = _named(run, POLICY, policy, sweep.policies) or next(iter(sweep.policies), None)
     world = _named(run, WORLD, world, sweep.worlds)
     there = _at(known, POLICY, policy) & _at(known, WORLD, world)
-    names = [*sweep.axes, *([WORLD] if sweep.worlds else [])]
+    drawn = sweep.draws.fields if sweep.draws else ()
+    names = [*sweep.axes, *drawn, *([WORLD] if sweep.worlds else [])]
     axes = {axis.name: axis for axis in known.axes}
     found = [_factor(sweep, axes[name], known, there) for name in names if name in axes]
     varying = tuple(factor for factor in found if len(set(factor.values) - {None}) > 1)
@@ -168,7 +171,8 @@ def design_points(run: Run, sweep: Sweep, policy: str | None, world: str | None)
     sweep : Sweep
         Its sweep.
     policy, world : str or None
-        Names; the first of the sweep without them.
+        Names; the first of the sweep without them. Of several draws it is the first; of a run with
+        its draws pooled, what all of them say.
 
     Raises
     ------
@@ -180,9 +184,10 @@ def design_points(run: Run, sweep: Sweep, policy: str | None, world: str | None)
         list(sets).index(name) if name else 0
         for name, sets in zip(given, (sweep.policies, sweep.worlds), strict=True)
     ]
-    repetitions = (len(sweep.policies) or 1) * (len(sweep.worlds) or 1)
+    draws = sweep.draws.count if sweep.draws else 1
+    repetitions = (len(sweep.policies) or 1) * (len(sweep.worlds) or 1) * draws
     size = run.manifest.points // repetitions
-    start = (places[0] * (len(sweep.worlds) or 1) + places[1]) * size
+    start = (places[0] * (len(sweep.worlds) or 1) + places[1]) * draws * size
     return range(start, start + size)
 
 
@@ -212,6 +217,8 @@ def _factor(sweep: Sweep, axis: Axis, known: Settings, there: npt.NDArray[np.boo
     ends = [float(end) for end in axis.given if axis.is_number and end is not None]
     if is_range:
         ends = [float(spread.low), float(spread.high)]  # type: ignore[arg-type, union-attr]
+    elif sweep.draws is not None and axis.name in sweep.draws.fields:
+        is_range = True
     if not axis.is_number:
         missing = np.array([axis.values[int(place)] is None for place in column], np.bool_)
         column = np.where(missing, np.nan, column)

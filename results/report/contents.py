@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from results.analysis.outcomes import OUTCOMES, estimates
 from results.analysis.survival import OPEN, survival
+from results.pooled import PooledRun, pooled
 from results.report import course, sweep
 from results.report.figure import Figure
 from results.report.page import Heading, Report, Rows, Section
@@ -52,24 +53,25 @@ def report(run: Run, against: Run | None = None) -> Report:
         raise RunError(
             f"{run.folder}: nothing to report, no path is finished; run the configuration again"
         )
-    found = estimates(run)
-    rows = run.arrow("points").to_pylist()
+    whole = pooled(run)
+    found = estimates(whole)
+    rows = whole.arrow("points").to_pylist()
     finished = set(found["point"].to_pylist())
     labels = labels_of([row for row in rows if row["point"] in finished])
-    shown = _shown(run, rows, labels)
-    several = len(labels) > 1
+    shown = _shown(whole, rows, labels)
+    several = len(labels) > 1 or whole is not run
     name = run.manifest.scenario_title
     return Report(
         Text(name, name),
         state(run),
         [
             Section("what", Text("What was run", "运行内容"), story(run)),
-            _at_a_glance(rows, labels, found),
-            _over_time(run, shown),
-            _people(run, shown),
-            _ends(run, shown),
-            *([sweep.section(run, labels, found)] if several else []),
-            *sweep.compared(run, against, labels),
+            _at_a_glance(rows, labels, found, whole),
+            _over_time(whole, shown),
+            _people(whole, shown),
+            _ends(whole, shown),
+            *([sweep.section(whole, labels, found)] if several else []),
+            *sweep.compared(whole, None if against is None else pooled(against), labels),
             _trust(run, found, labels),
         ],
     )
@@ -87,19 +89,25 @@ def _shown(
 
 
 def _at_a_glance(
-    rows: Sequence[Mapping[str, Any]], labels: Mapping[int, str], found: pa.Table
+    rows: Sequence[Mapping[str, Any]], labels: Mapping[int, str], found: pa.Table, run: Run
 ) -> Section:
     """Return what every point came to, with its Monte-Carlo error."""
+    means = Text(
+        "Means over the paths of a setting, each ± its standard error: what another run with other "
+        "random numbers would move it by.",
+        "各参数组合的路径均值 ± 标准误（即更换随机数时数值的波动幅度）。",
+    )
+    if isinstance(run, PooledRun):
+        means = Text(
+            f"Means over the {run.draws:,} draws of {run.sample} and their paths, each ± its "
+            "standard error: what as many other draws would move it by.",
+            f"样本 {run.sample} 的 {run.draws:,} 次抽取及其路径的均值 ± 标准误"
+            "（即换用同样多的其他抽取时数值的波动幅度）。",
+        )
     return Section(
         "outcomes",
         Text("What came out", "结果一览"),
-        [
-            Text(
-                "Means over the paths of a setting, each ± its standard error: what another run "
-                "with other random numbers would move it by.",
-                "各参数组合的路径均值 ± 标准误（即更换随机数时数值的波动幅度）。",
-            )
-        ],
+        [means],
         [_outcomes_table(rows, labels, found)],
     )
 
@@ -118,7 +126,9 @@ def _outcomes_table(
         is_number = all(
             isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
         )
-        data[path] = values if is_number else [str(value) for value in values]
+        data[path] = (
+            values if is_number else ["–" if value is None else str(value) for value in values]
+        )
         headings.append(Heading(path, Text(names[path], names[path]), number=is_number))
     for outcome in OUTCOMES:
         means, errors = _column(found, outcome, data["point"])
@@ -256,7 +266,8 @@ def _trust(run: Run, found: pa.Table, labels: Mapping[int, str]) -> Section:
                 f"{versions}。逐位复现：{again}。",
             ),
         ],
-        [_needed(found, labels)],
+        # how sure a mean over draws is depends on their number rather than on the paths
+        [] if pooled(run) is not run else [_needed(found, labels)],
     )
 
 

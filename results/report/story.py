@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from results.pooled import PooledRun, drawn_columns, pooled
 from results.report.words import Text
 from results.run import Run
 from results.table import short_names, value_text
@@ -152,7 +153,8 @@ def _plans(run: Run) -> Iterator[Text]:
 
 def _sweep(run: Run) -> Iterator[Text]:
     """Yield what was swept."""
-    axes = run.manifest.axes
+    yield from _draws(run)
+    axes = pooled(run).manifest.axes
     if not axes:
         return
     sweep = run.manifest.config.get("sweep", {})
@@ -162,6 +164,23 @@ def _sweep(run: Run) -> Iterator[Text]:
     )
     told = "; ".join(f"{path}: {_values(values)}" for path, values in axes.items())
     yield Text(f"Swept, {how.en} {told}.", f"参数扫描，{how.zh}{told}。")
+
+
+def _draws(run: Run) -> Iterator[Text]:
+    """Yield over which draws figures are pooled."""
+    whole = pooled(run)
+    if isinstance(whole, PooledRun):
+        fields = ", ".join(drawn_columns(run)[1:])
+        yield Text(
+            f"Every setting is run at each of {whole.draws:,} draws of {whole.sample}, which has "
+            f"values of {fields}. Figures are pooled over the draws, each counting alike. The "
+            "standard errors of outcomes and of differences are those of the means of the draws; "
+            "the other intervals take paths of one draw as independent.",
+            f"每组参数在样本 {whole.sample} 的 {whole.draws:,} 次抽取下分别运行"
+            f"（抽取的字段：{fields}）。"
+            "下文数字为各次抽取等权汇总；指标与差值的标准误按各次抽取的均值计算，"
+            "其余区间将同一抽取的路径视为独立。",
+        )
 
 
 def _values(values: Sequence[Any]) -> str:

@@ -12,9 +12,10 @@ from results.analysis import sensitivity
 from results.analysis.comparison import Side, compare_all
 from results.analysis.discovery import Discovery, Limits, discover
 from results.analysis.factors import Factor, factors, swept
-from results.analysis.outcomes import OUTCOMES
+from results.analysis.outcomes import OUTCOMES, estimates
 from results.analysis.pareto import pareto
 from results.analysis.settings import Axis, settings
+from results.pooled import PooledRun
 from results.report import charts
 from results.report.figure import INTERVAL, Figure
 from results.report.page import Section
@@ -210,18 +211,24 @@ def section(run: Run, labels: Labels, found: pa.Table) -> Section:
     found : pyarrow.Table
         What `results.analysis.outcomes.estimates` returned.
     """
-    outcomes = list(means_of(found, list(labels)))
+    by_draw, every = run, found
+    if isinstance(run, PooledRun):  # what is drawn moves outcomes as axes do
+        by_draw, every = run.original, estimates(run.original)
+    there = every["point"].unique().to_pylist()
+    outcomes = list(means_of(every, there))
     parts = [
         *plane(run, labels, found),
-        *tornado(run, outcomes),
-        *_indices_of_design(run, outcomes, len(labels)),
+        *tornado(by_draw, outcomes),
+        *_indices_of_design(run, by_draw, outcomes, len(there)),
         *best(run, labels),
-        *failing(run, found),
+        *failing(by_draw, every),
     ]
     return Section("sweep", Text("Across the sweep", "参数扫描"), [], parts)
 
 
-def _indices_of_design(run: Run, outcomes: Sequence[str], points: int) -> Iterator[Figure]:
+def _indices_of_design(
+    run: Run, by_draw: Run, outcomes: Sequence[str], points: int
+) -> Iterator[Figure]:
     """Yield the indices that a sweep's design is made for, or what any sample tells."""
     design = swept(run).design
     if design == "saltelli":
@@ -229,7 +236,7 @@ def _indices_of_design(run: Run, outcomes: Sequence[str], points: int) -> Iterat
     elif design == "morris":
         yield from elementary_effects(run, outcomes)
     elif sensitivity.MIN_POINTS <= points <= POINTS_OF_DENSITIES:
-        yield from deltas(run, outcomes)
+        yield from deltas(by_draw, outcomes)
 
 
 def _gathered(

@@ -214,7 +214,7 @@ def test_digest_follows_a_sample_that_another_version_draws_otherwise(
 def test_fields_that_came_later_do_not_count_where_they_have_their_default(small: Path) -> None:
     """The digest of 0.1.0 is that of these fields alone, so runs keep their folders."""
     config = load(small, ["sweep.axes.periods=[3, 4]"])
-    scenario = load_module._canonical(config.scenario)
+    scenario = load_module.canonical(config.scenario)
     sweep = {"axes": [["periods", [3, 4]]], "design": "grid", "members_sample": 1.0, "paths": 100}
     cause = {"scenario": scenario, "sweep": sweep, "seed": 1, "version": load_module._version()}
     text = json.dumps(cause, sort_keys=True, separators=(",", ":"))
