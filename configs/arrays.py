@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.scenario import (
+    MAX_DELAY_PERIODS,
     SEXES,
     AgeShare,
     BenefitStep,
     Channel,
+    Claims,
     Plan,
     Pool,
     PooledBands,
@@ -57,6 +59,7 @@ LAPSE_CAUSES = (
 FRAILTY_LAWS = ("none", "gamma", "discrete")
 NO_LIMIT = 2**62
 NONE = -1.0
+DELAY_LEFT = 1e-4  # probability of longer delays, below which they are left out
 PADDING_CODE = 7
 PADDING = "padding"
 BANDS_IN_CODE = 64  # more, of one year each in the member engine, take a bit of their own
@@ -102,7 +105,7 @@ def parameters(scenario: Scenario) -> dict[str, Any]:
         "channel_groups": _rows(
             [_channel_groups(scenario, c) for c in channels], _health_classes(scenario) * risks
         ),
-        "delay": np.array(scenario.claims.report_delay, np.float64),
+        "delay": _delay(scenario.claims),
         "severity": np.array([s.probability for s in severities], np.float64),
         "fraction": np.array([s.benefit_fraction for s in severities], np.float64),
         "benefit": np.array([_by_group(scenario, p.benefit) for p in scenario.plans.values()]),
@@ -289,6 +292,37 @@ def _age_shares(edges: Sequence[int], shares: Sequence[AgeShare]) -> Float64:
 
 def _or_infinite(value: float | None) -> float:
     return math.inf if value is None else value
+
+
+def _delay(claims: Claims) -> Float64:
+    """Return the probabilities of a delay of 0, 1, 2, ... periods: float64[D], sums to 1."""
+    law = claims.delay_law
+    if law is None:
+        return np.array(claims.report_delay, np.float64)
+    return rounded_gamma(law.mean_periods, law.sd_periods)
+
+
+def rounded_gamma(mean: float, sd: float) -> Float64:
+    """Return the probabilities of a gamma law rounded to whole numbers.
+
+    Parameters
+    ----------
+    mean, sd : float
+        Of the law before it is rounded, > 0.
+
+    Returns
+    -------
+    float64[n]
+        Of 0, 1, 2, ...: cut where less than `DELAY_LEFT` is beyond, at most `MAX_DELAY_PERIODS`,
+        and normalised.
+    """
+    from scipy.special import gammainc  # a worker whose scenarios have no such law imports none
+
+    shape, scale = (mean / sd) ** 2, sd * sd / mean
+    edges = np.arange(MAX_DELAY_PERIODS) + 0.5
+    up_to = gammainc(shape, edges / scale)
+    found = np.diff(up_to, prepend=0.0)[: int(np.searchsorted(up_to, 1.0 - DELAY_LEFT)) + 1]
+    return np.asarray(found / found.sum())
 
 
 def _selection_decay(scenario: Scenario) -> float:

@@ -23,6 +23,8 @@ MAX_MOTIVES = 8
 MAX_HEALTH_CLASSES = 7
 MAX_AGE_BANDS = 64
 MAX_AGES = 128  # told apart one by one, by the member engine
+MAX_DELAY_PERIODS = 255
+MAX_MEAN_DELAY = 48.0
 MAX_FRAILTIES = 8
 MAX_TENURE_PERIODS = 1_000_000  # of who is a member before the first period
 MAX_WAIT_PERIODS = 128
@@ -575,6 +577,17 @@ class Frailty(Record):
         return self
 
 
+class DelayLaw(Record):
+    """A reporting delay by two numbers: a gamma law, rounded to whole periods."""
+
+    mean_periods: float = model_field(
+        ..., "mean of the law", unit="periods", section=3, gt=0, le=MAX_MEAN_DELAY
+    )
+    sd_periods: float = model_field(
+        ..., "its standard deviation", unit="periods", section=3, gt=0, le=MAX_MEAN_DELAY
+    )
+
+
 class Claims(Record):
     """Incidence, selection, severity, delay and assessment (section 3)."""
 
@@ -610,7 +623,10 @@ class Claims(Record):
         "probability that a diagnosis is reported and assessed 0, 1, 2, ... periods later",
         section=3,
         min_length=1,
-        max_length=255,
+        max_length=MAX_DELAY_PERIODS,
+    )
+    delay_law: DelayLaw | None = model_field(
+        None, "law of the delay, in place of `report_delay`; null: `report_delay`", section=3
     )
     dispute_probability: float = model_field(
         0.0, "delta: probability that a rejected claim is disputed in public", section=3, ge=0, le=1

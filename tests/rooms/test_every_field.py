@@ -45,6 +45,7 @@ ALONE = {
 }
 # What only individuals have.
 MEMBERS = {"engine": "member"}
+DELAY_LAW = {"claims.delay_law": {"mean_periods": 2.0, "sd_periods": 1.5}}
 GAMMA = MEMBERS | {"claims.frailty": {"law": "gamma", "variance": 0.5}}
 DISCRETE = MEMBERS | {
     "claims.frailty": {
@@ -198,6 +199,8 @@ CHANGES: dict[str, Change] = {
     ),
     "claims.severity.mild.benefit_fraction": Change(0.5),
     "claims.report_delay": Change([0.0, 0.5, 0.5]),
+    "claims.delay_law.mean_periods": Change(4.0, DELAY_LAW),
+    "claims.delay_law.sd_periods": Change(0.2, DELAY_LAW),
     "claims.dispute_probability": Change(1.0, {"news.per_dispute": 5.0, "news.base": 0.0}),
     "claims.mortality.first_age": Change(5),
     "claims.mortality.male": Change([0.05] * LAST_AGE),
