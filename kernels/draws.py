@@ -49,6 +49,13 @@ class Purpose(IntEnum):
     TOP_UP = 21
     FRAILTY = 22
     SAMPLE = 23
+    PARTICLE = 24
+    PARTICLE_PATH = 25
+    ACCEPTANCE = 26
+    RESAMPLING = 27
+    MODEL_ERROR = 28
+    MISPRINT = 29
+    FUTURE = 30
 
 
 class Stream(NamedTuple):
