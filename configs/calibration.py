@@ -22,13 +22,22 @@ from configs import yaml_text
 from configs.age_sex_table import AgeSexTable
 from configs.checks import with_checked_axes
 from configs.dotted import Location, PathError, expand, nearest, place_of, shown, with_value
-from configs.load import Document, Source, canonical, from_folder, hash_of, load, locations_in
-from configs.load import read_tree as read_yaml
+from configs.load import (
+    Document,
+    Source,
+    canonical,
+    from_folder,
+    hash_of,
+    load,
+    locations_in,
+    read_chain,
+)
 from configs.messages import ConfigError, Problem, ProblemsError, problems_of, report, value
 from configs.observed import (
     OF_ONE_PLAN,
     Observation,
     Observed,
+    Quantity,
     date_of,
     period_of,
     read_observed,
@@ -50,7 +59,6 @@ Model = TypeVar("Model", bound=Record)
 Scopes = dict[str, tuple[str, ...]]
 Worlds = dict[Name, dict[str, JsonValue]]
 
-MODEL_ERROR = "model_error"
 MAX_PARAMETERS = 64
 MAX_PARTICLES = 1_000_000
 OVERRIDE, CUT_OFF = "--set", "--until"
@@ -128,18 +136,42 @@ class Forecast(Record):
         section=12,
         min_length=1,
     )
+    unknown: dict[Name, Parameter] = model_field(
+        dict,
+        "parameters of what comes after the cut-off alone, of which no figure tells: each draw of "
+        "the posterior takes them from their priors",
+        section=12,
+    )
+    taken_as_given: dict[Name, str] = model_field(
+        dict, "what a world takes as given, in words, for who reads the report", section=12
+    )
+
+    @model_validator(mode="after")
+    def _worlds_told_are_there(self) -> Self:
+        unknown = [name for name in self.taken_as_given if name not in self.worlds]
+        if unknown:
+            raise ValueError(
+                f"taken_as_given: expected names of worlds ({', '.join(self.worlds)}), "
+                f"got {unknown[0]!r}"
+            )
+        return self
 
 
-def _names_no_other(parameters: dict[str, Parameter]) -> dict[str, Parameter]:
-    if MODEL_ERROR in parameters:
-        raise ValueError(
-            f"expected names other than {MODEL_ERROR!r}, got it; the parameter of that name is "
-            f"given by its prior, beside `parameters`"
-        )
-    return parameters
+class ModelError(Record):
+    """What the model leaves out of some quantities: errors in proportion to what it says."""
 
-
-Parameters = Annotated[dict[Name, Parameter], AfterValidator(_names_no_other)]
+    quantities: tuple[Quantity, ...] = model_field(
+        ..., "quantities of the figures that it concerns", section=12, min_length=1
+    )
+    prior: Prior = model_field(
+        ..., "what is believed of its relative standard deviation", unit="1", section=12
+    )
+    relative_to: Literal["figure", "largest"] = model_field(
+        "figure",
+        "figure: to what the model says; largest: to the largest figure that is fitted of the same "
+        "quantity and scope, or to what the model says where that is more",
+        section=12,
+    )
 
 
 class _Shared(Record):
@@ -151,13 +183,13 @@ class _Shared(Record):
     scopes: Scopes = model_field(
         dict, "plans that each scope of the figures adds up, by its words", section=12
     )
-    parameters: Parameters = model_field(
+    parameters: dict[Name, Parameter] = model_field(
         ..., "parameters by name", section=12, min_length=1, max_length=MAX_PARAMETERS
     )
-    model_error: Prior | None = model_field(
-        None,
-        "prior of the relative standard deviation of what the model leaves out, a parameter "
-        "itself; null: it leaves out nothing",
+    model_errors: dict[Name, ModelError] = model_field(
+        dict,
+        "what the model leaves out, each a parameter under its name; of other quantities it "
+        "leaves out nothing",
         section=12,
     )
     sampler: Sampler = model_field(Sampler, "how the posterior is sampled", section=12)
@@ -217,7 +249,7 @@ def load_calibration(
     ConfigError
         The message names file, field, what was expected, what came, and the remedy.
     """
-    document = _read(Path(path))
+    document = read_chain(Path(path), ("extends", *File.model_fields))
     for override in overrides:
         document = _overridden(document, override, OVERRIDE)
     if until is not None:
@@ -301,17 +333,37 @@ def forecast_start(calibration: Calibration) -> datetime.date:
     return last + datetime.timedelta(1)
 
 
+def error_floor(calibration: Calibration, quantity: str, scope: str) -> float:
+    """Return what a model's error is relative to at least, in the quantity's unit."""
+    relative_to: dict[str, str] = {
+        one: error.relative_to
+        for error in calibration.model_errors.values()
+        for one in error.quantities
+    }
+    if relative_to.get(quantity) != "largest":
+        return 0.0
+    same = [row for row in fitted(calibration) if (row.quantity, row.scope) == (quantity, scope)]
+    return max((row.value for row in same), default=0.0)
+
+
 def names(calibration: Calibration) -> tuple[str, ...]:
-    """Return the names of the parameters in their order, `model_error` last if there is one."""
+    """Return the names of the parameters in their order, the model's errors last."""
     return tuple(priors(calibration))
 
 
 def priors(calibration: Calibration) -> dict[str, Prior]:
     """Return the prior of each parameter, by its name, in the order of `names`."""
     found = {name: parameter.prior for name, parameter in calibration.parameters.items()}
-    if calibration.model_error is not None:
-        found[MODEL_ERROR] = calibration.model_error
-    return found
+    errors = {name: error.prior for name, error in calibration.model_errors.items()}
+    return {**found, **errors}
+
+
+def error_column(calibration: Calibration, quantity: str) -> int | None:
+    """Return the place in `names` of the error that the model makes in a quantity, if any."""
+    for name, error in calibration.model_errors.items():
+        if quantity in error.quantities:
+            return names(calibration).index(name)
+    return None
 
 
 def values_at(calibration: Calibration, z: Floats) -> Floats:
@@ -334,8 +386,8 @@ def values_at(calibration: Calibration, z: Floats) -> Floats:
 
 
 def field_names(calibration: Calibration) -> tuple[str, ...]:
-    """Return the dotted paths, without `*`, of the fields that parameters set."""
-    return tuple(target.path for target in _targets(calibration))
+    """Return the paths, without `*`, of the fields that parameters set, the future's last."""
+    return tuple(target.path for target in (*_targets(calibration), *_future(calibration)))
 
 
 def settings_of(calibration: Calibration, values: Floats) -> dict[str, float]:
@@ -346,14 +398,23 @@ def settings_of(calibration: Calibration, values: Floats) -> dict[str, float]:
     calibration : Calibration
         A calibration.
     values : float64[parameters]
-        Parameters in the order of `names`; `model_error` sets nothing.
+        Parameters in the order of `names`, those of the future behind them; the model's errors set
+        nothing.
 
     Returns
     -------
     dict of str to float
         The keys are `field_names`; whole numbers, rounded, where the field takes only such.
     """
-    return {target.path: target.at(float(values[target.k])) for target in _targets(calibration)}
+    targets = (*_targets(calibration), *_future(calibration))
+    return {target.path: target.at(float(values[target.k])) for target in targets}
+
+
+def unknown_at(calibration: Calibration, z: Floats) -> Floats:
+    """Return the parameters of the future at standard normal values, as `values_at`."""
+    unknown = calibration.forecast.unknown.values()
+    columns = [parameter.prior.at(z[:, k]) for k, parameter in enumerate(unknown)]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(z), 0))
 
 
 def scenario_of(calibration: Calibration, values: Floats, world: str | None = None) -> Scenario:
@@ -364,7 +425,7 @@ def scenario_of(calibration: Calibration, values: Floats, world: str | None = No
     calibration : Calibration
         A calibration.
     values : float64[parameters]
-        Parameters in the order of `names`.
+        Parameters in the order of `names`; those of the future (`forecast.unknown`) may follow.
     world : str, optional
         World of the forecast whose fields are set, too; they have the last word.
 
@@ -376,7 +437,9 @@ def scenario_of(calibration: Calibration, values: Floats, world: str | None = No
         There is no such world.
     """
     tree: Any = calibration.scenario
-    for target in _targets(calibration):
+    known = len(names(calibration))
+    future = _future(calibration) if len(values) > known else ()
+    for target in (*_targets(calibration), *future):
         tree = with_value(Scenario, tree, target.location, target.at(float(values[target.k])))
     for location, setting in _worlds(calibration)[world] if world is not None else ():
         tree = with_value(Scenario, tree, location, setting)
@@ -438,9 +501,27 @@ def _targets(calibration: Calibration) -> tuple[_Target, ...]:
 # Scenarios are asked for one after the other, of one calibration.
 @lru_cache(maxsize=8)
 def _targets_of(this: _This) -> tuple[_Target, ...]:
-    scenario = this.calibration.scenario
+    return _fields_of(this.calibration.scenario, this.calibration.parameters.values(), 0)
+
+
+def _future(calibration: Calibration) -> tuple[_Target, ...]:
+    """Return the fields that the parameters of the future set; they stand behind the others."""
+    return _future_of(_This(calibration))
+
+
+@lru_cache(maxsize=8)
+def _future_of(this: _This) -> tuple[_Target, ...]:
+    calibration = this.calibration
+    unknown = calibration.forecast.unknown.values()
+    return _fields_of(calibration.scenario, unknown, len(names(calibration)))
+
+
+def _fields_of(
+    scenario: Scenario, parameters: Iterable[Parameter], first: int
+) -> tuple[_Target, ...]:
+    """Return the fields that parameters set, which stand from place `first` on."""
     found = []
-    for k, parameter in enumerate(this.calibration.parameters.values()):
+    for k, parameter in enumerate(parameters, start=first):
         for path in parameter.fields:
             for location in expand(Scenario, scenario, path):
                 place = place_of(Scenario, location)
@@ -478,13 +559,6 @@ def _own_number(scenario: Scenario, location: Location) -> float | None:
             return None
         node = getattr(node, str(step)) if isinstance(node, Record) else node[step]
     return None if node is None else float(node)
-
-
-def _read(path: Path) -> Document:
-    """Return what a file says."""
-    tree = read_yaml(path, tuple(File.model_fields))
-    source = Source(str(path), path.parent, 0)
-    return Document(tree, dict.fromkeys(locations_in(tree, ()), source))
 
 
 def _overridden(document: Document, override: str, shown_as: str) -> Document:
@@ -777,9 +851,9 @@ def _hint(name: str, known: Iterable[str]) -> str:
 def _parameter_problems(calibration: Calibration) -> Iterator[Problem]:
     """Find paths that no parameter can set, and fields that two parameters set."""
     owners: dict[Location, Location] = {}
-    for name, parameter in calibration.parameters.items():
+    for section, name, parameter in _every_parameter(calibration):
         for i, path in enumerate(parameter.fields):
-            where: Location = ("parameters", name, "fields", i)
+            where: Location = (*section, name, "fields", i)
             try:
                 found = expand(Scenario, calibration.scenario, path)
             except PathError as error:
@@ -794,6 +868,14 @@ def _parameter_problems(calibration: Calibration) -> Iterator[Problem]:
                         f"expected fields that are set once, got {shown(location)}; "
                         f"{shown(other)} sets it too",
                     )
+
+
+def _every_parameter(calibration: Calibration) -> Iterator[tuple[Location, str, Parameter]]:
+    """Yield section, name and parameter of what is fitted, and of the future."""
+    for name, parameter in calibration.parameters.items():
+        yield ("parameters",), name, parameter
+    for name, parameter in calibration.forecast.unknown.items():
+        yield ("forecast", "unknown"), name, parameter
 
 
 def _field_problems(
@@ -822,37 +904,57 @@ def _field_problems(
 
 
 def _model_error_problems(calibration: Calibration) -> Iterator[Problem]:
-    prior = calibration.model_error
-    if prior is not None and float(prior.at(np.array([-3.7]))[0]) <= 0:
-        yield Problem(
-            (MODEL_ERROR,),
-            f"expected a prior of values above 0, got {prior.describe()}; "
-            "write law: log_normal, or give low",
-        )
+    """Find errors that may be 0 or less, have a parameter's name, or share a quantity."""
+    owners: dict[str, str] = {}
+    for name, error in calibration.model_errors.items():
+        where: Location = ("model_errors", name)
+        if name in calibration.parameters:
+            text = f"expected a name that no parameter has, got {name!r}"
+            yield Problem(where, text)
+        if float(error.prior.at(np.array([-3.7]))[0]) <= 0:
+            yield Problem(
+                (*where, "prior"),
+                f"expected a prior of values above 0, got {error.prior.describe()}; "
+                "write law: log_normal, or give low",
+            )
+        for i, quantity in enumerate(error.quantities):
+            other = owners.setdefault(quantity, name)
+            if other != name or quantity in error.quantities[:i]:
+                text = f"expected each quantity once, got {quantity!r}, which {other} has"
+                yield Problem((*where, "quantities", i), text)
 
 
 def _prior_problems(calibration: Calibration) -> Iterator[Problem]:
     """Find priors that reach beyond what their fields may be, one at a time."""
-    middle = np.zeros((1, len(names(calibration))))
-    at_medians = _problems_at(calibration, values_at(calibration, middle)[0])
+    at_medians = _problems_at(calibration, _with_future(calibration, {}))
     for problem in at_medians:
         text = f"at the medians of the priors: {shown(problem.location)}: {problem.text}"
         yield Problem(_owner(calibration, problem), text)
     if at_medians:
         return
-    for k, name in enumerate(calibration.parameters):
+    places = [*range(len(calibration.parameters))]
+    places += [len(names(calibration)) + k for k in range(len(calibration.forecast.unknown))]
+    for k, (section, name, parameter) in zip(places, _every_parameter(calibration), strict=True):
         for quantile, z in EXTREMES.items():
-            at_extreme = middle.copy()
-            at_extreme[0, k] = z
-            values = values_at(calibration, at_extreme)[0]
+            values = _with_future(calibration, {k: z})
             for problem in _problems_at(calibration, values)[:1]:
                 yield Problem(
-                    ("parameters", name, "prior"),
+                    (*section, name, "prior"),
                     f"expected values that make a scenario from the 0.01 % to the 99.99 % "
                     f"quantile, got {values[k]:.4g} as the {quantile} quantile of a prior "
-                    f"{calibration.parameters[name].prior.describe()}; give "
+                    f"{parameter.prior.describe()}; give "
                     f"{'low' if z < 0 else 'high'}. {shown(problem.location)}: {problem.text}",
                 )
+
+
+def _with_future(calibration: Calibration, z: Mapping[int, float]) -> Floats:
+    """Return all parameters, the future's last, at their medians but for some."""
+    known, future = len(names(calibration)), len(calibration.forecast.unknown)
+    at = np.zeros((1, known + future))
+    for k, one in z.items():
+        at[0, k] = one
+    parts = [values_at(calibration, at[:, :known]), unknown_at(calibration, at[:, known:])]
+    return np.asarray(np.concatenate(parts, axis=1)[0])
 
 
 def _problems_at(

@@ -30,6 +30,7 @@ from configs.sweep import Config, Sweep, sample_digest
 __all__ = ["Config", "ConfigError", "digest", "dump", "load"]
 
 OVERRIDE = "--set"
+FIELDS = ("extends", "name", "scenario", "sweep")
 SUFFIXES = (".yaml", ".yml")
 FIRST_FIELDS = ("paths", "members_sample", "design", "axes")
 """Fields of a sweep that count in a digest even where they have their default."""
@@ -95,7 +96,7 @@ def load(
     ConfigError
         The message names file, field, what was expected, what came, and the remedy.
     """
-    document = _read_chain(Path(path), ())
+    document = read_chain(Path(path))
     tree = {"name": Path(path).stem, **document.tree}
     document = document._replace(tree=tree)
     if design is not None:
@@ -188,9 +189,26 @@ def canonical(node: Any) -> Any:
     return node.isoformat() if isinstance(node, date) else node
 
 
-def _read_chain(path: Path, chain: tuple[Path, ...]) -> Document:
-    """Read a file into what it extends; `chain` holds the files that extend this one."""
-    tree = read_tree(path)
+def read_chain(
+    path: Path, fields: Sequence[str] = FIELDS, chain: tuple[Path, ...] = ()
+) -> Document:
+    """Read a YAML file into those that it extends.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    fields : sequence of str
+        What messages expect in it.
+    chain : tuple of Path
+        The files that extend this one.
+
+    Raises
+    ------
+    ConfigError
+        A file is not there or holds no mapping, or they extend one another in a circle.
+    """
+    tree = read_tree(path, fields)
     source = Source(str(path), path.parent, -len(chain))
     base_name = tree.pop("extends", None)
     own = Document(tree, dict.fromkeys(locations_in(tree, ()), source))
@@ -210,14 +228,12 @@ def _read_chain(path: Path, chain: tuple[Path, ...]) -> Document:
         raise ConfigError(
             f"{path}: extends: expected an existing file, got {base_name!r}{_beside(base)}"
         )
-    below = _read_chain(base, seen)
+    below = read_chain(base, fields, seen)
     below.tree.pop("name", None)  # a name is its own file's
     return _merged(below, own)
 
 
-def read_tree(
-    path: Path, fields: Sequence[str] = ("extends", "name", "scenario", "sweep")
-) -> dict[str, Any]:
+def read_tree(path: Path, fields: Sequence[str] = FIELDS) -> dict[str, Any]:
     """Return the mapping that a YAML file holds; `fields` is what messages expect in it.
 
     Raises

@@ -13,6 +13,7 @@ from configs.calibration import (
     Calibration,
     calibration_digest,
     dump_calibration,
+    error_column,
     field_names,
     fitted,
     forecast_start,
@@ -22,6 +23,7 @@ from configs.calibration import (
     names,
     scenario_of,
     settings_of,
+    unknown_at,
     values_at,
 )
 from configs.messages import ConfigError, ProblemsError
@@ -50,7 +52,8 @@ parameters:
     prior: {law: log_normal, median: 1, factor: 2}
     meaning: how members answer to what they pay
   wait: {fields: [plans.main.wait_periods], prior: {law: uniform, low: 0, high: 12}}
-model_error: {law: log_normal, median: 0.03, factor: 2}
+model_errors:
+  model_error: {quantities: [members, share], prior: {law: log_normal, median: 0.03, factor: 2}}
 sampler: {particles: 20, seed: 7}
 forecast:
   worlds:
@@ -167,7 +170,7 @@ def test_comments_names_and_the_order_of_fields_leave_the_digest(
         "until=2019-12-31",
         "settings.periods=47",
         "sampler.particles=22",
-        "model_error=null",
+        "model_errors={}",
         "parameters.level.prior.median=0.5",
         "forecast.worlds.dearer.plans.main.fee_rate=0.3",
         "scopes={main plan: [main], everyone: [main], nobody: [main]}",
@@ -241,8 +244,17 @@ def test_overrides_reach_settings_and_the_cut_off(path: Path) -> None:
             "parameters.level.prior.factor: expected a number with the law 'log_normal'",
         ),
         ("log_normal, median: 0.4", "lognormal, median: 0.4", "prior.law: .* did you mean log_"),
-        ("level: {", "model_error: {", "parameters: expected names other than 'model_error'"),
+        (
+            "  model_error: {",
+            "  level: {",
+            "model_errors.level: expected a name that no parameter has",
+        ),
         ("{everyone: [main], ", "{", "scopes: expected a scope 'everyone', for members of .*; add"),
+        (
+            "  worlds:",
+            "  taken_as_given: {fair: no rain}\n  worlds:",
+            "taken_as_given: expected names of worlds .known, dearer., got 'fair'",
+        ),
         ("everyone:", "everyon:", "scopes: expected a scope 'everyone', .*; did you mean everyon"),
         ("everyone: [main]", "everyone: [man]", r"scopes.everyone\[0\]: .* did you mean main"),
         ("everyone: [main]", "everyone: []", "scopes.everyone: expected plans .*, each once"),
@@ -284,9 +296,14 @@ def test_overrides_reach_settings_and_the_cut_off(path: Path) -> None:
         ("figures.csv", "figure.csv", "observations: expected an existing file, .* figures.csv"),
         ("../small.yaml", "7", "scenario: expected the path of a scenario's file, or a mapping"),
         (
+            "[members, share]",
+            "[members, members]",
+            r"model_errors.model_error.quantities\[1\]: expected each quantity once, got 'members'",
+        ),
+        (
             "{law: log_normal, median: 0.03, factor: 2}",
             "{law: normal, mean: 0, sd: 1}",
-            "model_error: expected a prior of values above 0, got normal, mean 0",
+            "model_errors.model_error.prior: expected a prior of values above 0",
         ),
     ],
 )
@@ -354,8 +371,42 @@ def test_a_problem_of_the_scenario_s_own_file_is_told_of_it(write: Write, path: 
         load_calibration(path)
 
 
+def test_a_calibration_extends_another_as_a_configuration_does(path: Path, write: Write) -> None:
+    later = write(
+        f"{path.parent.name}/later.yaml",
+        f"extends: {path.name}\nuntil: 2019-01-31\nsampler: {{seed: 9}}\n",
+    )
+    fit = load_calibration(later)
+    assert (fit.name, fit.until, fit.sampler.seed) == ("later", date(2019, 1, 31), 9)
+    assert fit.sampler.particles == 20
+    assert fit.parameters == load_calibration(path).parameters
+
+
+def test_the_error_of_a_quantity_has_its_place_among_the_parameters(path: Path) -> None:
+    fit = load_calibration(path)
+    assert error_column(fit, "share") == 3
+    assert error_column(fit, "claims") is None
+
+
+def test_what_only_the_future_knows_is_set_behind_the_parameters(path: Path) -> None:
+    prior = "{law: uniform, low: 0, high: 0.5}"
+    fee = f"forecast.unknown={{fee: {{fields: [plans.main.fee_rate], prior: {prior}}}}}"
+    fit = load_calibration(path, [fee, "forecast.worlds={known: {}}"])
+    values = values_at(fit, np.zeros((1, 4)))[0]
+    future = unknown_at(fit, np.zeros((1, 1)))[0]
+    assert future.tolist() == [0.25]
+    assert field_names(fit)[-1] == "plans.main.fee_rate"
+    both = np.concatenate([values, future])
+    assert settings_of(fit, both)["plans.main.fee_rate"] == 0.25
+    assert scenario_of(fit, both, "known").plans["main"].fee_rate == 0.25
+    assert scenario_of(fit, values).plans["main"].fee_rate == fit.scenario.plans["main"].fee_rate
+    taken = f"forecast.unknown={{again: {{fields: [claims.level], prior: {prior}}}}}"
+    with pytest.raises(ConfigError, match=r"forecast.unknown.again.*set once"):
+        load_calibration(path, [taken])
+
+
 def test_no_model_error_leaves_the_parameters_alone(path: Path) -> None:
-    fit = load_calibration(path, ["model_error=null"])
+    fit = load_calibration(path, ["model_errors={}"])
     assert names(fit) == ("level", "reaction", "wait")
     values: Any = values_at(fit, np.zeros((1, 3)))
     assert tuple(settings_of(fit, values[0])) == field_names(fit)

@@ -102,18 +102,21 @@ def test_figures_from_elsewhere_are_given_once_too(write: Write) -> None:
 def test_shipped_figures_are_read_with_a_source_each(path: Path) -> None:
     rows = read_observed(path).rows
     assert all(row.source and row.basis in ("read", "derived") for row in rows)
-    assert all(row.error / row.value >= 0.02 for row in rows)
+    assert all(row.error / row.value >= 0.01 - 1e-4 for row in rows)
 
 
 def test_xianghubao_has_its_figures_and_their_errors() -> None:
     rows = read_observed(next(path for path in SHIPPED if path.stem == "xianghubao")).rows
     assert len(rows) == 35
     found = {(row.quantity, row.date.isoformat()): (row.value, row.error) for row in rows}
-    assert found["payers", "2019-01-21"] == (23e6, 690e3)
+    assert found["payers", "2019-01-21"] == (23e6, 5.75e6)  # who shared is not told
     assert found["members", "2019-04-15"] == (50e6, 2.25e6)  # the month only: 1.5 times 3 %
     assert found["claims", "2019-05-14"] == (10, 3)  # derived: 1.5 times two cases
     assert found["share", "2019-01-28"] == (0.03, 0.02)
-    assert found["benefits_cumulative", "2019-11-27"] == (1.875e9, 56.25e6)
+    assert found["benefits_cumulative", "2019-11-27"] == (
+        1.875e9,
+        150e6,
+    )  # a settlement, half of it
     assert {quantity for quantity, _ in found} <= set(QUANTITIES)
 
 

@@ -106,6 +106,18 @@ def test_the_elder_plan_costs_four_times_the_main_plan_in_2020() -> None:
     assert mean(block, "moved_in", 1).sum() == mean(block, "lapses_moved").sum() > 0
 
 
+def test_the_scenario_that_is_fitted_has_the_rules_of_the_hand_set_one() -> None:
+    fitted, by_hand = (
+        load(locate(name)).scenario for name in ("xianghubao_fitted", "xianghubao_elder")
+    )
+    for plan in ("main", "elder"):
+        rules = fitted.plans[plan].model_copy(update={"waiting_members_pay": False})
+        assert rules == by_hand.plans[plan]
+    block = run("xianghubao_fitted")
+    assert mean(block, "share")[:9].max() < 0.1
+    assert 80e6 < mean(block, "members").max() < 140e6
+
+
 def test_waterdrop_s_members_go_when_their_balances_are_used_up() -> None:
     block = run("waterdrop")
     members = mean(block, "members")
