@@ -82,7 +82,7 @@ def show_run(run: Run, width: int = 120) -> str:
     RunError
         A file of the run is damaged.
     """
-    console = _console(width)
+    console = memory_console(width)
     console.print(_heading(run))
     run = pooled(run)
     points = run.arrow("points").to_pylist()
@@ -96,7 +96,7 @@ def show_run(run: Run, width: int = 120) -> str:
         console.print(part, "", sep="\n")
     for line in _closing_lines(run, len(points)):
         console.print(line)
-    return _text(console)
+    return printed_text(console)
 
 
 def show_runs(listing: RunList, width: int = 120) -> str:
@@ -109,7 +109,7 @@ def show_runs(listing: RunList, width: int = 120) -> str:
     width : int
         Characters a line may have.
     """
-    console = _console(width)
+    console = memory_console(width)
     table = _table(("run", "status", "started", "points", "paths", "wall s", "scenario"))
     for run in listing.runs:
         manifest = run.manifest
@@ -121,7 +121,7 @@ def show_runs(listing: RunList, width: int = 120) -> str:
     console.print(table if listing.runs else "no runs yet; huzhu run CONFIG makes the first")
     for problem in listing.problems:
         console.print(problem)
-    return _text(console)
+    return printed_text(console)
 
 
 def show_scenarios(entries: Sequence[Entry], width: int = 120) -> str:
@@ -134,7 +134,7 @@ def show_scenarios(entries: Sequence[Entry], width: int = 120) -> str:
     width : int
         Characters a line may have.
     """
-    console = _console(width)
+    console = memory_console(width)
     for kind, heading in (("scenario", "system"), ("question", "question")):
         table = _table(("name", heading, "what it is" if kind == "scenario" else "about"))
         for entry in entries:
@@ -145,7 +145,7 @@ def show_scenarios(entries: Sequence[Entry], width: int = 120) -> str:
                 table.add_row(entry.name, *cells)
         console.print(table, "", sep="\n")
     console.print("huzhu run NAME runs one of them.")
-    return _text(console)
+    return printed_text(console)
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
@@ -464,14 +464,14 @@ def _natural_width(console: Console, table: Table) -> int:
     return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
 
 
-def _console(width: int) -> Console:
+def memory_console(width: int) -> Console:
     """Return a console that writes plain text into memory."""
     from rich.console import Console
 
     return Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
 
 
-def _text(console: Console) -> str:
+def printed_text(console: Console) -> str:
     """Return what was printed, without blanks at the ends of lines."""
     printed = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
     return "\n".join(line.rstrip() for line in printed.splitlines()).strip("\n") + "\n"

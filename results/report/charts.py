@@ -37,14 +37,14 @@ _SEXES: Final = ("male", "female")
 
 
 @cache
-def _table() -> alt.NamedData:
+def chart_data() -> alt.NamedData:
     """Return the data of every chart: one object, or parts of a chart would each have their own."""
     import altair as alt
 
     return alt.NamedData(name=TABLE)
 
 
-def _spec(chart: Any) -> Spec:
+def spec_of(chart: Any) -> Spec:
     """Return a chart as Vega-Lite; what it is drawn with in print and page is set there."""
     spec: Spec = chart.to_dict()
     spec.pop("config", None)
@@ -76,7 +76,7 @@ _IN_SHORT: Final = {
 }
 
 
-def _amounts(language: Language, **options: Any) -> Any:
+def amounts(language: Language, **options: Any) -> Any:
     """Return an axis of numbers of any size, large ones in the short form of the language."""
     import altair as alt
 
@@ -91,7 +91,7 @@ def _number(language: Language, value: str, title: str, **options: Any) -> Any:
     """Return an upright axis of numbers."""
     import altair as alt
 
-    return alt.Y(f"{value}:Q", title=title, axis=_amounts(language), **options)
+    return alt.Y(f"{value}:Q", title=title, axis=amounts(language), **options)
 
 
 def _years(language: Language, **options: Any) -> Any:
@@ -142,7 +142,7 @@ def fans(
         for quantity in quantities
     ]
     overview = (
-        alt.Chart(_table(), width=WIDTH, height=44)
+        alt.Chart(chart_data(), width=WIDTH, height=44)
         .transform_filter(f"datum.quantity === '{quantities[-1]}'")
         .mark_area(color=MAIN, opacity=0.35)
         .encode(_years(language), alt.Y("q50:Q", axis=None))
@@ -150,7 +150,7 @@ def fans(
     )
     chart = alt.vconcat(*panels, overview, spacing=14)
     chart = _chosen(chart, "plan", {plan: plan for plan in plans}, term("plan").of(language))
-    return _spec(_chosen(chart, "point", points, term("setting").of(language)))
+    return spec_of(_chosen(chart, "point", points, term("setting").of(language)))
 
 
 def _fan(language: Language, quantity: str, x: Any) -> Any:
@@ -161,7 +161,7 @@ def _fan(language: Language, quantity: str, x: Any) -> Any:
         name=f"at_{quantity}", nearest=True, on="pointerover", fields=["year"], empty=False
     )
     base = (
-        alt.Chart(_table(), width=WIDTH, height=150)
+        alt.Chart(chart_data(), width=WIDTH, height=150)
         .transform_filter(f"datum.quantity === '{quantity}'")
         .encode(x)
     )
@@ -198,7 +198,7 @@ def multiples(language: Language, quantities: Sequence[str], settings: Sequence[
     across = min(3, len(settings))
     rows = []
     for quantity in quantities:
-        base = alt.Chart(_table(), width=(WIDTH - 60) // across - 20, height=120).encode(
+        base = alt.Chart(chart_data(), width=(WIDTH - 60) // across - 20, height=120).encode(
             _years(language)
         )
         title = titled(quantity).of(language)
@@ -216,7 +216,7 @@ def multiples(language: Language, quantities: Sequence[str], settings: Sequence[
         chosen = layers.transform_filter(f"datum.quantity === '{quantity}'")
         panel = chosen.facet(facet=facet, columns=across)
         rows.append(panel)
-    return _spec(alt.vconcat(*rows))
+    return spec_of(alt.vconcat(*rows))
 
 
 def lapses(language: Language, causes: Sequence[str], points: Mapping[int, str]) -> Spec:
@@ -225,7 +225,7 @@ def lapses(language: Language, causes: Sequence[str], points: Mapping[int, str])
 
     picked = alt.selection_point(fields=["cause"], bind="legend", name="cause")
     chart = (
-        alt.Chart(_table(), width=WIDTH, height=260)
+        alt.Chart(chart_data(), width=WIDTH, height=260)
         .mark_area()
         .encode(
             _years(language),
@@ -237,7 +237,7 @@ def lapses(language: Language, causes: Sequence[str], points: Mapping[int, str])
         )
         .add_params(picked)
     )
-    return _spec(_chosen(chart, "point", points, term("setting").of(language)))
+    return spec_of(_chosen(chart, "point", points, term("setting").of(language)))
 
 
 def _kinds(language: Language, field: str, kinds: Sequence[str]) -> Any:
@@ -257,7 +257,7 @@ def money(language: Language, names: Sequence[str], points: Mapping[int, str]) -
 
     sides = [_side_of_money(language, side, names) for side in ("source", "use")]
     chart = alt.vconcat(*sides, spacing=8).resolve_scale(x="shared")
-    return _spec(_chosen(chart, "point", points, term("setting").of(language)))
+    return spec_of(_chosen(chart, "point", points, term("setting").of(language)))
 
 
 def _side_of_money(language: Language, side: str, names: Sequence[str]) -> Any:
@@ -266,11 +266,13 @@ def _side_of_money(language: Language, side: str, names: Sequence[str]) -> Any:
 
     axis = _worded(language, names, labelLimit=180, minExtent=170)
     base = (
-        alt.Chart(_table(), width=WIDTH - 190, height=alt.Step(22), title=term(side).of(language))
+        alt.Chart(
+            chart_data(), width=WIDTH - 190, height=alt.Step(22), title=term(side).of(language)
+        )
         .transform_filter(f"datum.side === '{side}'")
         .encode(alt.Y("name:N", title=None, sort=list(names), axis=axis))
     )
-    x = alt.X("mean:Q", title=term("yuan").of(language), axis=_amounts(language))
+    x = alt.X("mean:Q", title=term("yuan").of(language), axis=amounts(language))
     bars = base.mark_bar(color=KINDS[2] if side == "source" else KINDS[1]).encode(
         x, tooltip=_tips(language, "mean:Q", "standard_error:Q")
     )
@@ -308,7 +310,7 @@ def subsidy(language: Language, strongest: float, points: Mapping[int, str]) -> 
         "sex:N", title=None, sort=list(_SEXES), axis=_worded(language, _SEXES, ticks=False)
     )
     ages = alt.X("ages:N", title=term("age").of(language), sort=None, axis=alt.Axis(labelAngle=0))
-    base = alt.Chart(_table(), width=WIDTH - 60, height=110).encode(ages, sexes)
+    base = alt.Chart(chart_data(), width=WIDTH - 60, height=110).encode(ages, sexes)
     cells = base.mark_rect().encode(
         colour,
         tooltip=[
@@ -325,7 +327,7 @@ def subsidy(language: Language, strongest: float, points: Mapping[int, str]) -> 
         text=alt.Text("subsidy:Q", format="+.0f"), color=dark
     )
     chart = alt.layer(cells, figures)
-    return _spec(_chosen(chart, "point", points, term("setting").of(language)))
+    return spec_of(_chosen(chart, "point", points, term("setting").of(language)))
 
 
 def survival(
@@ -338,7 +340,7 @@ def survival(
     import altair as alt
 
     states = ["open", *causes]
-    base = alt.Chart(_table(), width=WIDTH, height=240).encode(_years(language))
+    base = alt.Chart(chart_data(), width=WIDTH, height=240).encode(_years(language))
     parts = base.mark_area(interpolate="step-after", opacity=0.85).encode(
         alt.Y(
             "part:Q",
@@ -362,14 +364,14 @@ def survival(
     ]
     chart = alt.layer(parts, *bounds)
     chart = _chosen(chart, "pool", terms_of(language, pools), term("pool").of(language))
-    return _spec(_chosen(chart, "point", points, term("setting").of(language)))
+    return spec_of(_chosen(chart, "point", points, term("setting").of(language)))
 
 
 def uncovered(language: Language, points: Mapping[int, str]) -> Spec:
     """Draw who is left without cover by closure, by age and sex, means with 95 % intervals."""
     import altair as alt
 
-    base = alt.Chart(_table(), width=WIDTH, height=220).encode(
+    base = alt.Chart(chart_data(), width=WIDTH, height=220).encode(
         alt.X("ages:N", title=term("age").of(language), sort=None, axis=alt.Axis(labelAngle=0)),
         alt.XOffset("sex:N", sort=list(_SEXES)),
     )
@@ -380,7 +382,7 @@ def uncovered(language: Language, points: Mapping[int, str]) -> Spec:
     )
     errors = base.mark_rule(strokeWidth=2).encode(y="low:Q", y2="high")
     chart = alt.layer(bars, errors)
-    return _spec(_chosen(chart, "point", points, term("setting").of(language)))
+    return spec_of(_chosen(chart, "point", points, term("setting").of(language)))
 
 
 def plane(language: Language, axes: Mapping[str, str], outcomes: Sequence[str]) -> Spec:
@@ -406,7 +408,7 @@ def plane(language: Language, axes: Mapping[str, str], outcomes: Sequence[str]) 
     words = [term(name).of(language) for name in outcomes]
     shown = _chooser("shown", "", list(outcomes), words, term("outcome").of(language))
     base = (
-        alt.Chart(_table(), width=WIDTH - 120, height=300)
+        alt.Chart(chart_data(), width=WIDTH - 120, height=300)
         .transform_calculate(
             x="datum[across]",
             x_rank="datum[across + '_rank']",
@@ -440,7 +442,7 @@ def plane(language: Language, axes: Mapping[str, str], outcomes: Sequence[str]) 
         ),
         tooltip=_tips(language, "x:N", "y:N", "mean:Q", "settings:Q"),
     )
-    return _spec(cells.add_params(shown, across, down))
+    return spec_of(cells.add_params(shown, across, down))
 
 
 def tornado(language: Language, outcomes: Sequence[str]) -> Spec:
@@ -448,7 +450,7 @@ def tornado(language: Language, outcomes: Sequence[str]) -> Spec:
     import altair as alt
 
     ends = ["low_end", "high_end"]
-    base = alt.Chart(_table(), width=WIDTH - 220, height=alt.Step(30)).encode(
+    base = alt.Chart(chart_data(), width=WIDTH - 220, height=alt.Step(30)).encode(
         alt.Y(
             "axis:N",
             title=None,
@@ -458,7 +460,7 @@ def tornado(language: Language, outcomes: Sequence[str]) -> Spec:
     )
     scale = alt.Scale(domain=ends, range=list(_LOW_AND_HIGH))
     legend = alt.Legend(labelExpr=labels(ends, language), orient="bottom", title=None)
-    x = alt.X("mean:Q", title=None, axis=_amounts(language), scale=alt.Scale(zero=False))
+    x = alt.X("mean:Q", title=None, axis=amounts(language), scale=alt.Scale(zero=False))
     spans = base.mark_rule(strokeWidth=8, opacity=0.25).encode(alt.X("least:Q"), x2="most")
     ends_marked = base.mark_point(filled=True, size=110, opacity=1).encode(
         x,
@@ -468,7 +470,7 @@ def tornado(language: Language, outcomes: Sequence[str]) -> Spec:
     errors = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high")
     chart = alt.layer(spans, errors, ends_marked)
     words = terms_of(language, outcomes)
-    return _spec(_chosen(chart, "outcome", words, term("outcome").of(language)))
+    return spec_of(_chosen(chart, "outcome", words, term("outcome").of(language)))
 
 
 def terms_of(language: Language, names: Sequence[str]) -> dict[str, str]:
@@ -480,7 +482,7 @@ def indices(language: Language, kinds: Sequence[str], outcomes: Sequence[str], t
     """Draw sensitivity indices with their intervals, a bar an axis and kind."""
     import altair as alt
 
-    base = alt.Chart(_table(), width=WIDTH - 220, height=alt.Step(16)).encode(
+    base = alt.Chart(chart_data(), width=WIDTH - 220, height=alt.Step(16)).encode(
         alt.Y(
             "axis:N",
             title=None,
@@ -497,25 +499,25 @@ def indices(language: Language, kinds: Sequence[str], outcomes: Sequence[str], t
     errors = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high")
     chart = alt.layer(bars, errors)
     words = terms_of(language, outcomes)
-    return _spec(_chosen(chart, "outcome", words, term("outcome").of(language)))
+    return spec_of(_chosen(chart, "outcome", words, term("outcome").of(language)))
 
 
 def differences(language: Language, outcomes: Sequence[str]) -> Spec:
     """Draw differences from a base with their intervals, a row a setting; the outcome is chosen."""
     import altair as alt
 
-    base = alt.Chart(_table(), width=WIDTH - 320, height=alt.Step(24)).encode(
+    base = alt.Chart(chart_data(), width=WIDTH - 320, height=alt.Step(24)).encode(
         alt.Y("setting:N", title=None, sort=None, axis=alt.Axis(labelLimit=400)),
     )
-    zero = alt.Chart(_table()).mark_rule(strokeDash=[4, 3], opacity=0.6).encode(x=alt.datum(0))
-    x = alt.X("difference:Q", title=term("difference").of(language), axis=_amounts(language))
+    zero = alt.Chart(chart_data()).mark_rule(strokeDash=[4, 3], opacity=0.6).encode(x=alt.datum(0))
+    x = alt.X("difference:Q", title=term("difference").of(language), axis=amounts(language))
     dots = base.mark_point(filled=True, size=90, color=MAIN, opacity=1).encode(
         x, tooltip=_tips(language, "setting:N", "difference:Q", "low:Q", "high:Q", "pairs:Q")
     )
     errors = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high")
     chart = alt.layer(errors, dots, zero)
     words = terms_of(language, outcomes)
-    return _spec(_chosen(chart, "outcome", words, term("outcome").of(language)))
+    return spec_of(_chosen(chart, "outcome", words, term("outcome").of(language)))
 
 
 def front(language: Language, outcomes: Sequence[str]) -> Spec:
@@ -524,7 +526,7 @@ def front(language: Language, outcomes: Sequence[str]) -> Spec:
 
     across, down, coloured = outcomes
     x_axis = alt.X(f"{across}:Q", title=term(across).of(language), scale=alt.Scale(zero=False))
-    base = alt.Chart(_table(), width=WIDTH - 110, height=300).encode(x_axis)
+    base = alt.Chart(chart_data(), width=WIDTH - 110, height=300).encode(x_axis)
     y = _number(language, down, term(down).of(language), scale=alt.Scale(zero=False))
     colour = alt.Color(
         f"{coloured}:Q", scale=alt.Scale(scheme="cividis"), title=term(coloured).of(language)
@@ -538,7 +540,7 @@ def front(language: Language, outcomes: Sequence[str]) -> Spec:
         .mark_point(size=190, strokeWidth=2, color=KINDS[3])
         .encode(y)
     )
-    return _spec(alt.layer(dots, rings))
+    return spec_of(alt.layer(dots, rings))
 
 
 def boxes(language: Language) -> Spec:
@@ -546,7 +548,7 @@ def boxes(language: Language) -> Spec:
     import altair as alt
 
     y = alt.Y("box:N", title=None, sort=None, axis=alt.Axis(labelLimit=260))
-    base = alt.Chart(_table(), width=WIDTH - 280, height=alt.Step(34)).encode(y)
+    base = alt.Chart(chart_data(), width=WIDTH - 280, height=alt.Step(34)).encode(y)
     x = alt.X(
         "from:Q",
         title=term("part_of_range").of(language),
@@ -558,7 +560,7 @@ def boxes(language: Language) -> Spec:
     words = base.mark_text(align="left", dx=2, dy=-12, fontSize=10).encode(
         alt.X("from:Q"), text="limits:N"
     )
-    return _spec(alt.layer(bars, words))
+    return spec_of(alt.layer(bars, words))
 
 
 def as_json(spec: Spec) -> str:
