@@ -6,10 +6,10 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cohort, members, queries, start, sweeps
+from benchmarks import calibration, cohort, members, queries, start, sweeps
 from benchmarks.record import BENCHMARKS, Figure
 
-MODULES = (cohort, members, queries, start, sweeps)
+MODULES = (calibration, cohort, members, queries, start, sweeps)
 
 
 def table(figures: list[Figure]) -> Table:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 STARTED: Final = time.time()
 RESULTS_DIR: Final = "results/runs"
+CALIBRATIONS_DIR: Final = "results/calibrations"
 FORMATS: Final = ("table", "csv", "json", "parquet")
 CHARGE_FORMATS: Final = ("table", "csv", "json")
 BAD_INPUT: Final = 2
@@ -139,6 +140,88 @@ def retry(
         return
     settings = _cluster(where, workers, memory) or planned.config.cluster
     _carry_on(planned, (folder, results_dir, None, ()), settings, again=True)
+
+
+@huzhu.command()
+@click.argument("config")
+@click.option("--until", metavar="DATE", help="Cut-off in place of the file's; null: none.")
+@click.option(
+    "--results",
+    "results_dir",
+    metavar="DIR",
+    default=CALIBRATIONS_DIR,
+    show_default=True,
+    help="Folder of the calibrations.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="In place of the file's seed.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="In place of a value of the file, by its dotted path; may be repeated.",
+)
+@on_a_cluster
+@click.option("--fresh", is_flag=True, help="Start over; what is there is moved aside.")
+@click.option("--forecast", metavar="FILE", help="Write the forecast there too, as CSV.")
+@click.option("--world", metavar="NAME", help="Of the forecast that is written; else the first.")
+def calibrate(
+    config: str,
+    until: str | None,
+    results_dir: str,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    workers: int | None,
+    memory: str | None,
+    where: str | None,
+    fresh: bool,
+    forecast: str | None,
+    world: str | None,
+) -> None:
+    """Fit the scenario of CONFIG to published figures; the last line printed is the fit's folder.
+
+    CONFIG is a calibration's file (configs/calibrations), or the folder of one. What is there
+    already is not computed again: a fit that was stopped goes on where it was.
+    """
+    from flows import calibration, screen
+
+    sets = [*overrides, *([] if seed is None else [f"sampler.seed={seed}"])]
+    planned = calibration.plan(config, results_dir, sets, until)
+    calibration.check_world(planned, world)
+    settings = _cluster(where, workers, memory)
+    if planned.is_complete() and not fresh:
+        screen.say("The calibration is there; nothing is left to compute.")
+    else:
+        from flows.launch import launch_calibration
+
+        screen.say(calibration.intention(planned))
+        engines = (planned.calibration.scenario.engine,)
+        with screen.progress() as show:
+            launch_calibration(
+                *(config, results_dir, until, seed, overrides, settings),
+                show=show,
+                started=STARTED,
+                engines=engines,
+                fresh=fresh,
+            )
+    _tell_calibration(planned.folder, forecast, world)
+
+
+def _tell_calibration(folder: Path, forecast: str | None, world: str | None) -> None:
+    """Print what came of a calibration, and its folder last."""
+    from results.calibration.forecast_file import write_forecast_file
+    from results.calibration.report import REPORT_NAME
+    from results.calibration.show import show
+    from results.calibration.tables import open_calibration
+
+    run = open_calibration(folder)
+    click.echo(show(run))
+    if forecast is not None:
+        write_forecast_file(run, Path(forecast), world)
+        click.echo(f"Forecast: {forecast}")
+    click.echo(f"Report: {folder / REPORT_NAME}")
+    click.echo(f"A sweep of the posterior: huzhu run {folder.parent / run.manifest['name']}.yaml")
+    click.echo(folder)
 
 
 def _cluster(where: str | None, workers: int | None, memory: str | None) -> "Cluster | None":

@@ -4,7 +4,8 @@ In the order that overlaps what takes long: the server starts while the cluster 
 compile while Prefect is imported, and the flow waits for what it needs only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from configs.cluster import Cluster
@@ -62,11 +63,7 @@ def launch(
     Exception
         Whatever the flow raises.
     """
-    environment.prepare()
-    environment.keep_screen_clear()
-    opened = session.opened(settings, show, started, engines)
-    with server.running() as prefect_server, opened as here:
-        screen.say(f"Cluster: {here.connected.describe()}")
+    with at_work(settings, show, started, engines) as (prefect_server, here):
         with signals.later():
             from flows.sweep import PointsFailedError, sweep
 
@@ -76,3 +73,46 @@ def launch(
             except PointsFailedError as error:
                 folder = error.folder  # what failed is in the run's manifest
         return Launched(folder, here.workers)
+
+
+def launch_calibration(
+    config: str,
+    results_dir: str,
+    until: str | None,
+    seed: int | None,
+    overrides: Sequence[str],
+    settings: Cluster | None,
+    *,
+    show: session.Show,
+    started: float,
+    engines: Sequence[str] = ("cohort",),
+    fresh: bool = False,
+) -> str:
+    """Run the flow `calibrate` on a cluster and a server of its own, and end both.
+
+    Parameters are those of `flows.calibrate.calibrate`, and of `launch`; so is what it raises.
+
+    Returns
+    -------
+    str
+        The calibration's folder.
+    """
+    with at_work(settings, show, started, engines) as (prefect_server, _):
+        with signals.later():
+            from flows.calibrate import calibrate
+
+        with server.used(prefect_server):
+            return calibrate(config, results_dir, until, seed, list(overrides), fresh=fresh)
+
+
+@contextmanager
+def at_work(
+    settings: Cluster | None, show: session.Show, started: float, engines: Sequence[str]
+) -> Iterator[tuple[server.Server | None, session.Session]]:
+    """Start a Prefect server and a cluster, give both, and end both; parameters as for `launch`."""
+    environment.prepare()
+    environment.keep_screen_clear()
+    opened = session.opened(settings, show, started, engines)
+    with server.running() as prefect_server, opened as here:
+        screen.say(f"Cluster: {here.connected.describe()}")
+        yield prefect_server, here

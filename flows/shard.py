@@ -97,7 +97,7 @@ def run(
     StoreError
         A file cannot be written.
     """
-    _check_code(expected_code)
+    check_code(expected_code)
     started = time.perf_counter()
     work, store = _work(folder), RunStore(place(folder))
     parts = [
@@ -153,7 +153,7 @@ def look_around(folder: str) -> tuple[Code, str]:
     return code(), hashlib.sha256(manifest.read_bytes()).hexdigest()
 
 
-def _check_code(expected: str) -> None:
+def check_code(expected: str) -> None:
     """Raise CodeError where this process runs other code than the run began with."""
     if expected and expected != short_code():
         raise CodeError(

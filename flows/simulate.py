@@ -8,7 +8,7 @@ with it again and again, all alone, is recorded as failed.
 
 import itertools
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -35,7 +35,9 @@ SHARDS_A_WORKER: Final = 3
 LOSSES_IN_VAIN: Final = 5
 """How often a cluster may go away without one shard done in between."""
 
+K = TypeVar("K")
 T = TypeVar("T")
+R = TypeVar("R")
 Tell = Callable[[int], None]
 
 
@@ -207,16 +209,47 @@ def _settled_points(run: Plan, cut: Cut, tally: Tally, place: int) -> frozenset[
 
 def _records(run: Plan, here: Session, tasks: Sequence[Task]) -> Iterator[tuple[Task, ShardRecord]]:
     """Yield each task with its record, as workers finish them; a lost scheduler is waited for."""
-    left = {task.shard.index: task for task in tasks}
+    by_shard = {task.shard.index: task for task in tasks}
+
+    def hand_out(left: Sequence[Task]) -> Iterator[tuple[int, ShardRecord]]:
+        for task, record in _handed_out(run, here, left):
+            yield task.shard.index, record
+
+    for shard_index, record in kept_up(here, by_shard, hand_out):
+        yield by_shard[shard_index], record
+
+
+def kept_up(
+    here: Session,
+    tasks: Mapping[K, T],
+    hand_out: Callable[[Sequence[T]], Iterator[tuple[K, R]]],
+) -> Iterator[tuple[K, R]]:
+    """Yield what comes of each task; where the scheduler is lost, what is left begins anew.
+
+    Parameters
+    ----------
+    here : Session
+        The cluster.
+    tasks : mapping
+        What is to be done, by a key.
+    hand_out : callable
+        Takes tasks and yields key and answer of each as it is finished.
+
+    Raises
+    ------
+    ClusterError
+        The cluster went away and did not come back.
+    """
+    left = dict(tasks)
     in_vain = 0
     while left:
         try:
             if not here.is_alive:
                 here.connect_again()
-            for task, record in _handed_out(run, here, list(left.values())):
-                del left[task.shard.index]
+            for key, answer in hand_out(list(left.values())):
+                del left[key]
                 in_vain = 0
-                yield task, record
+                yield key, answer
         except Exception as error:
             in_vain += 1
             gone = cluster.lost(error, here.client)

@@ -44,9 +44,11 @@ from configs.cluster import Gateway, JobQueue, Kubernetes, Local, Scheduler
 from configs.sweep import Sweep
 from flows.environment import DEFAULTS
 from flows.server import Server
+from results.calibration.tables import open_calibration
 from results.picture import PICTURE_NAME
 from results.run import open_run
 from results.table import show_run
+from tests.flows.calibrations import written
 from tests.flows.conftest import ROOT, environment_of
 from tests.flows.processes import MARK, SECONDS_TO_END, free_port, marked, wait_until
 
@@ -78,7 +80,8 @@ class Site:
 
     def deployment(self, name: str) -> DeploymentResponse:
         """Return one of our deployments as the server has it."""
-        return self.client.read_deployment_by_name(f"sweep/{name}")
+        flow = "calibrate" if name == "recalibrate" else "sweep"
+        return self.client.read_deployment_by_name(f"{flow}/{name}")
 
     def form(self, name: str) -> dict[str, Any]:
         """Return the JSON Schema of a deployment's parameters, from which its form is made."""
@@ -268,10 +271,11 @@ def test_a_run_whose_parameters_break_the_models_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "hour", "weekdays"), [("nightly", 2, range(1, 8)), ("weekly", 3, [7])]
+    ("name", "hour", "minute", "weekdays"),
+    [("recalibrate", 1, 30, range(1, 8)), ("nightly", 2, 0, range(1, 8)), ("weekly", 3, 0, [7])],
 )
 def test_runs_are_planned_for_the_hour_of_the_stated_time_zone(
-    site: Site, name: str, hour: int, weekdays: Sequence[int]
+    site: Site, name: str, hour: int, minute: int, weekdays: Sequence[int]
 ) -> None:
     def planned() -> list[datetime]:
         times = [run.expected_start_time for run in site.planned(name)]
@@ -279,7 +283,7 @@ def test_runs_are_planned_for_the_hour_of_the_stated_time_zone(
 
     assert wait_until(lambda: len(planned()) >= 3, SECONDS_TO_RUN)
     local = planned()
-    assert {(at.hour, at.minute) for at in local} == {(hour, 0)}
+    assert {(at.hour, at.minute) for at in local} == {(hour, minute)}
     assert {at.isoweekday() for at in local} <= {*weekdays}
 
 
@@ -342,6 +346,35 @@ def test_a_sweep_fires_on_its_schedule_and_finishes(night: Night) -> None:
     assert open_run(folder).manifest.status == "complete"
     assert run.name == folder.name
     assert {"huzhu", "nightly"} <= {*run.tags}
+
+
+def test_a_calibration_is_done_again_when_its_figures_have_changed(
+    site: Site, worker: None, tmp_path: Path
+) -> None:
+    file, results = written(tmp_path / "pool"), tmp_path / "calibrations"
+    parameters = {
+        "config": str(file),
+        "results_dir": str(results),
+        "overrides": ["sampler.particles=20", "sampler.most_moves=2", "sampler.final_moves=0"],
+        "cluster": {"kind": "local", "workers": 1},
+    }
+
+    def calibrated() -> set[Path]:
+        run = site.ended(site.start("recalibrate", timedelta(0), **parameters))
+        assert run.state_name == "Completed", run.state
+        return {path for path in results.iterdir() if path.is_dir()}
+
+    first = calibrated()
+    (folder,) = first
+    written_at = (folder / "manifest.json").stat().st_mtime_ns
+    assert calibrated() == first
+    assert (folder / "manifest.json").stat().st_mtime_ns == written_at
+    figures = file.parent / "published.csv"
+    figures.write_text(figures.read_text() + "\n2020-07-14,members,400000,everybody,4000")
+    again = calibrated()
+    (newest,) = again - first
+    assert open_calibration(newest).table("figures").num_rows == 12
+    assert newest.name in (results / "found_again.yaml").read_text()
 
 
 def test_a_run_that_overlaps_with_the_nightly_one_is_refused(night: Night) -> None:

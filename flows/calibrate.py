@@ -1,0 +1,231 @@
+"""The Prefect flow of a calibration: plan, fit, forecast, report.
+
+As in the sweep, Prefect is for what a person watches, retries and schedules; what simulates are
+Dask futures, a few a worker and move. What is finished is asked of the folder: a fit goes on at the
+move that it was at, and one that is there, of the same files, is found finished.
+"""
+# ruff: noqa: E402 - the environment is prepared before Prefect is imported
+
+from flows import environment
+
+environment.prepare()
+
+import base64
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, cast
+from uuid import UUID
+
+from prefect import flow, get_run_logger, tags, task
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.tasks import exponential_backoff
+from pydantic import Field
+from results.calibration.report import REPORT_NAME, bands_svg, write_report
+from results.calibration.show import show
+from results.calibration.tables import open_calibration
+
+from configs.cluster import Cluster
+from configs.load import ConfigError
+from flows import calibration as planning
+from flows import posterior as made
+from flows import sampling, session
+from flows.calibration import CALIBRATIONS_DIR, STATE_NAME, CalibrationPlan
+from flows.cluster import ClusterError
+from flows.plan import DIGITS
+from flows.sampling import Step, Workers
+from flows.session import Progress, Session
+
+SECONDS_BETWEEN_UPDATES: Final = 3.0
+"""How often the progress artifact is renewed."""
+
+PICTURE_NAME: Final = "bands.svg"
+
+
+def _run_name() -> str:
+    """Return the flow run's name: that of the folder, where the calibration can be read."""
+    given = flow_run.parameters
+    try:
+        return planning.plan(
+            given["config"],
+            given["results_dir"],
+            _sets(given["overrides"], given["seed"]),
+            given["until"],
+        ).folder.name
+    except ConfigError:
+        return Path(given["config"]).stem
+
+
+def _sets(overrides: Sequence[str], seed: int | None) -> list[str]:
+    return [*overrides, *([] if seed is None else [f"sampler.seed={seed}"])]
+
+
+@flow(flow_run_name=_run_name)
+def calibrate(
+    config: str,
+    results_dir: str = CALIBRATIONS_DIR,
+    until: str | None = None,
+    seed: Annotated[int, Field(ge=0, lt=2**64)] | None = None,
+    overrides: Sequence[str] = (),
+    cluster: Cluster | None = None,
+    fresh: bool = False,
+) -> str:
+    """Fit a scenario to published figures, or what is missing of the fit, and return its folder.
+
+    Parameters
+    ----------
+    config : str
+        Calibration file (YAML), or a folder of one, to go on with it.
+    results_dir : str
+        Folder of the calibrations.
+    until : str, optional
+        Cut-off date, in place of the file's.
+    seed : int, optional
+        Seed of every draw, in place of the file's.
+    overrides : sequence of str
+        `dotted.field=value` each, in place of the file's values.
+    cluster : Cluster, optional
+        Where; this machine without it.
+    fresh : bool
+        Start over; what is there is moved aside.
+
+    Raises
+    ------
+    ConfigError
+        The calibration cannot be used.
+    ClusterError, CodeError
+        The cluster cannot be used, or not for this.
+    StoreError
+        The results cannot be written.
+    """
+    run = planning.plan(config, results_dir, _sets(overrides, seed), until)
+    if run.is_complete() and not fresh:
+        get_run_logger().info("The calibration is there, whole: %s", run.folder)
+        return str(run.folder)
+    engines = (run.calibration.scenario.engine,)
+    with (
+        planning.held(run, fresh),
+        session.joined(cluster, engines) as here,
+        tags(run.calibration.name),
+    ):
+        manifest = prepare(run)
+        fitted = fit(run, here)
+        forecast(run, here, fitted)
+        report(run, here, manifest, fitted)
+    return str(run.folder)
+
+
+@task(name="plan", cache_policy=NO_CACHE)
+def prepare(run: CalibrationPlan) -> dict[str, Any]:
+    """Make the folder, with its configuration and a first manifest."""
+    return planning.begin(run)
+
+
+def _another_try_may_help(task: object, task_run: object, state: State[Any]) -> bool:
+    """Whether a stage failed by its cluster, and not by what it was given to do."""
+    return isinstance(state.data, ClusterError)
+
+
+@task(
+    cache_policy=NO_CACHE,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=5),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_another_try_may_help,
+)
+def fit(run: CalibrationPlan, here: Session) -> Step:
+    """Move the particles from the prior to the posterior, from where they were left."""
+    here.show(Progress("compiling", 0, 1, "moves"))
+    here.wait_for_kernels()
+    file = run.folder / STATE_NAME
+    begun = sampling.unpacked(file.read_bytes()) if file.is_file() else None
+    watched, last = _Watched(here, run), begun
+    for step in sampling.steps(run.calibration, Workers(here, run.address).fit, begun):
+        run.store.write_file(STATE_NAME, sampling.packed(step))
+        watched.say(step)
+        last = step
+    # A sampler that is not finished yields a step at least.
+    assert last is not None, run.folder
+    return last
+
+
+class _Watched:
+    """Tells the screen of each move, and Prefect's progress artifact now and then."""
+
+    def __init__(self, here: Session, run: CalibrationPlan) -> None:
+        self._show = here.show
+        self._moves = run.calibration.sampler.most_moves
+        self._final = run.calibration.sampler.final_moves
+        artifact = create_progress_artifact(
+            0.0,
+            key=f"progress-{run.digest[:DIGITS]}",
+            description=f"Exponent of the likelihood of {run.folder.name}, in %",
+        )
+        self._artifact = cast(UUID, artifact)
+        self._told = time.monotonic()
+
+    def say(self, step: Step) -> None:
+        """Tell of a move."""
+        state = step.state
+        stage = f"fitting, generation {state.generation} (exponent {state.exponent:.3g})"
+        most = self._moves + (self._final if state.exponent == 1.0 else 0)
+        self._show(Progress(stage, state.move, most, "moves"))
+        if state.exponent == 1.0 or time.monotonic() - self._told > SECONDS_BETWEEN_UPDATES:
+            update_progress_artifact(self._artifact, 100.0 * state.exponent)
+            self._told = time.monotonic()
+
+
+@task(cache_policy=NO_CACHE)
+def forecast(run: CalibrationPlan, here: Session, fitted: Step) -> None:
+    """Write what the posterior says: of the parameters, of the figures, and of what comes."""
+    tell = here.show
+    made.write_posterior(run, fitted)
+    made.write_forecast(
+        run,
+        fitted,
+        Workers(here, run.address).forecast,
+        lambda done, total: tell(Progress("forecasting", done, total, "worlds")),
+    )
+
+
+@task(cache_policy=NO_CACHE)
+def report(run: CalibrationPlan, here: Session, manifest: dict[str, Any], fitted: Step) -> None:
+    """Close the manifest, write the report, and leave account and picture in Prefect's UI."""
+    here.show(Progress("reporting", 0, 1, "report"))
+    made.close(run, manifest, fitted, time.time() - here.started)
+    done = open_calibration(run.folder)
+    write_report(done)
+    bands_svg(done, run.folder / PICTURE_NAME)
+    made.point_to_newest(run)
+    _leave_artifacts(run)
+
+
+def _leave_artifacts(run: CalibrationPlan) -> None:
+    """Leave account, picture and the report's address in Prefect's UI."""
+    key = run.digest[:DIGITS]
+    create_markdown_artifact(
+        f"Folder: `{run.folder}`\n\n```\n{show(open_calibration(run.folder))}```\n",
+        key=f"calibration-{key}",
+        description=f"What came out of {run.folder.name}",
+    )
+    picture = base64.b64encode((run.folder / PICTURE_NAME).read_bytes()).decode()
+    create_image_artifact(
+        f"data:image/svg+xml;base64,{picture}",
+        key=f"bands-{key}",
+        description=f"Figures and forecast of {run.folder.name}",
+    )
+    create_link_artifact(
+        (run.folder.resolve() / REPORT_NAME).as_uri(),
+        link_text=f"Report of {run.folder.name}",
+        key=f"report-{key}",
+        description="The calibration's report, in its folder",
+    )
