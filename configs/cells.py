@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.csv_text import read_csv_text
 from configs.dotted import nearest
 from configs.messages import MAX_PROBLEMS, ConfigError, Problem, value
 
@@ -159,7 +160,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> CellTable:
 def _records(path: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (number of the line, cell by column) for each line of figures that is complete."""
     header: list[str] | None = None
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_csv_text(path).splitlines(), start=1):
         where = f"{path} line {number}"
         if not line.strip(" ,;\t") or line.startswith("#"):
             continue
@@ -171,23 +172,6 @@ def _records(path: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, s
             problems.append(f"{where}: {text}: {value(line.strip())}")
         else:
             yield number, dict(zip(header, cells, strict=True))
-
-
-def _text(path: Path) -> str:
-    """Return the text of a file."""
-    if os.path.isdir(path):
-        raise ConfigError(f"{path}: expected a CSV file, got a folder")
-    if not os.path.exists(path):
-        raise ConfigError(f"{path}: expected an existing CSV file, got no such file")
-    try:
-        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark before the first byte
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path}: expected UTF-8 text, got the byte {error.object[error.start]:#04x} at "
-            f"position {error.start}; save the file as CSV UTF-8"
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a readable file, got: {error.strerror}") from None
 
 
 def _header(cells: list[str], where: str) -> list[str]:

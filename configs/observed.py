@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import model_validator
 
+from configs.csv_text import read_csv_text
 from configs.dotted import nearest
 from configs.messages import ConfigError, value
 from configs.record import Record, model_field
@@ -119,7 +120,7 @@ def _twice(row: Observation) -> str:
 def _records(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield (file and line, cell by column) for each line that holds a figure."""
     header: list[str] | None = None
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_csv_text(path).splitlines(), start=1):
         where = f"{path} line {number}"
         if not line.strip(" ,;\t") or line.startswith("#"):
             continue
@@ -133,20 +134,6 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             )
         else:
             yield where, dict(zip(header, cells, strict=True))
-
-
-def _text(path: Path) -> str:
-    if not os.path.isfile(path):
-        raise ConfigError(f"{path}: expected an existing CSV file, got no such file")
-    try:
-        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark before the first byte
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path}: expected UTF-8 text, got the byte {error.object[error.start]:#04x} at "
-            f"position {error.start}; save the file as CSV UTF-8"
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a readable file, got: {error.strerror}") from None
 
 
 def _header(cells: Sequence[str], where: str) -> list[str]:
