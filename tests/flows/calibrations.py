@@ -44,7 +44,7 @@ parameters:
     prior: {law: log_normal, median: 1, factor: 2}
 model_errors:
   error: {quantities: [members], prior: {law: log_normal, median: 0.005, factor: 1.5}}
-sampler: {particles: 80, seed: 3, correlation_left: 0.5, most_moves: 5, final_moves: 5}
+sampler: {particles: 120, seed: 3, correlation_left: 0.4, most_moves: 8, final_moves: 6}
 forecast:
   draws: 40
   worlds:

@@ -75,7 +75,7 @@ def test_every_table_has_the_columns_that_are_documented(run: CalibrationRun) ->
         assert table.schema.field(0).metadata[b"meaning"], name
     posterior = run.table("posterior")
     assert posterior.column_names[3:] == ["level", "push", "rivals", "error"]
-    assert posterior.num_rows == 80
+    assert posterior.num_rows == 120
     assert run.manifest["effective_samples"] > 20
     with run.duckdb() as asked:
         (draws,) = asked.execute("select count(distinct draw) from predictions").fetchall()[0]
@@ -123,7 +123,7 @@ def test_a_sweep_draws_from_the_posterior(run: CalibrationRun, huzhu: Huzhu) -> 
     folder = last_line(huzhu("run", newest, "--results", runs, "--set", "sweep.draws.take=10"))
     points = open_run(folder).polars("points").collect()
     posterior = run.polars("posterior")
-    assert points["draw"].to_list() == list(range(0, 80, 8))
+    assert points["draw"].to_list() == list(range(0, 120, 12))
     taken = posterior.filter(posterior["draw"].is_in(points["draw"].to_list()))
     assert points["claims.level"].to_list() == taken["level"].to_list()
     # what no figure tells of is drawn from its prior

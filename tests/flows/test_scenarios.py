@@ -310,7 +310,7 @@ def test_the_list_of_scenarios_has_each_with_its_system_in_both_formats(huzhu: H
     assert "相互宝" in table.stdout
 
 
-def test_the_four_questions_are_sweeps() -> None:
+def test_the_five_questions_are_sweeps() -> None:
     asked = [name for name in QUESTIONS if name.startswith("question_")]
-    assert len(asked) == 4
+    assert len(asked) == 5
     assert all(point_count(load(locate(name))) >= 6 for name in asked)
