@@ -35,7 +35,7 @@ GOAL_MINUTES: Final = 30.0
 GOAL_SAMPLES: Final = 1000
 GOAL_PARAMETERS: Final = 10
 
-REPLICATES: Final = int(os.environ.get("HUZHU_RANK_REPLICATES", "100"))
+REPLICATES: Final = int(os.environ.get("HUZHU_RANK_REPLICATES", "60"))
 """Data sets that are simulated from the prior and fitted, for ranks of their truth."""
 
 CLASSES: Final = 10
@@ -149,7 +149,7 @@ def calibration_sampler_ratio() -> Figure:
     sampler = calibration.sampler.model_copy(update={"particles": 400})
     ours = calibration.model_copy(update={"sampler": sampler})
     *_, last = sampling.steps(ours, _simulate_of(ours))
-    worth = posterior.effective_sample(last.state.z, last.state.families).min()
+    worth = float(posterior.effective_sample(last.state.z, last.state.families).min())
     value = 1000 * worth / last.state.simulations
     baseline = _of_emcee(calibration)
     return Figure(
@@ -183,5 +183,5 @@ def _of_emcee(calibration: Calibration) -> float:
     )
     ensemble.run_mcmc(start, BURN_IN + STEPS)
     autocorrelation = ensemble.get_autocorr_time(discard=BURN_IN, quiet=True).max()
-    worth = WALKERS * STEPS / autocorrelation
+    worth = WALKERS * STEPS / float(autocorrelation)
     return float(1000 * worth / (PILOT + WALKERS * (BURN_IN + STEPS)))
