@@ -183,5 +183,7 @@ def _of_emcee(calibration: Calibration) -> float:
     )
     ensemble.run_mcmc(start, BURN_IN + STEPS)
     autocorrelation = ensemble.get_autocorr_time(discard=BURN_IN, quiet=True).max()
-    worth = WALKERS * STEPS / float(autocorrelation)
+    # no autocorrelation can be told of walkers that stay where they are: each is one draw then
+    steps = STEPS / float(autocorrelation) if np.isfinite(autocorrelation) else 1.0
+    worth = WALKERS * steps
     return float(1000 * worth / (PILOT + WALKERS * (BURN_IN + STEPS)))
