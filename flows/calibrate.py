@@ -30,9 +30,6 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.tasks import exponential_backoff
 from pydantic import Field
-from results.calibration.report import REPORT_NAME, bands_svg, write_report
-from results.calibration.show import show
-from results.calibration.tables import open_calibration
 
 from configs.cluster import Cluster
 from configs.load import ConfigError
@@ -44,6 +41,9 @@ from flows.cluster import ClusterError
 from flows.plan import DIGITS
 from flows.sampling import Step, Workers
 from flows.session import Progress, Session
+from results.calibration.report import REPORT_NAME, bands_svg, write_report
+from results.calibration.show import show
+from results.calibration.tables import open_calibration
 
 SECONDS_BETWEEN_UPDATES: Final = 3.0
 """How often the progress artifact is renewed."""
