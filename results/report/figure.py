@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import pyarrow as pa
@@ -116,6 +117,7 @@ def style(ink: str = INK) -> Spec:
     }
 
 
+@cache
 def javascript() -> str:
     """Return the program that draws charts in a page: Vega, Vega-Lite and Vega-Embed, whole."""
     import vl_convert
