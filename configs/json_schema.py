@@ -1,26 +1,42 @@
-"""The JSON Schema of a configuration file, for editors that complete and check YAML."""
+"""The JSON Schemas of configurations and calibrations, for editors that complete YAML."""
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final, Literal
 
+from pydantic import BaseModel
+
+from configs import calibration
 from configs.age_sex_table import AgeSexTable
 from configs.sweep import Config
 
+Kind = Literal["configuration", "calibration"]
+
+FILES: Final[dict[Kind, type[BaseModel]]] = {
+    "configuration": Config,
+    "calibration": calibration.File,
+}
+"""What files of each kind hold."""
+
 EXTENDS = {
     "type": "string",
-    "description": "Another configuration file, relative to this one: this file's mappings are "
+    "description": "Another file of the kind, relative to this one: this file's mappings are "
     "merged into its, lists and scalars replace what was there.",
 }
 Schema = dict[str, Any]
 
 
-def json_schema() -> Schema:
-    """Return the JSON Schema (draft 2020-12) of a configuration file.
+def json_schema(of: Kind = "configuration") -> Schema:
+    """Return the JSON Schema (draft 2020-12) of a kind of file.
 
     A mapping of a file may leave out anything, because the file that it `extends` may hold it; so
     no mapping requires a field here, and `configs.load` checks the whole. Lists replace one
     another as a whole, so what stands in a list still requires its fields.
+
+    Parameters
+    ----------
+    of : {"configuration", "calibration"}
+        A scenario with its sweep and cluster, or a scenario's fit to published figures.
 
     Returns
     -------
@@ -28,21 +44,21 @@ def json_schema() -> Schema:
         Ready for json.dumps. Each field has its meaning, unit, default and the sections of the
         model in its description.
     """
-    schema = Config.model_json_schema()
+    schema = FILES[of].model_json_schema()
     definitions = schema["$defs"]
     whole = {*_names_in_lists(schema), AgeSexTable.__name__}
     for name, definition in [("", schema), *definitions.items()]:
         if name not in whole:
             definition.pop("required", None)
     for node in _schemas(schema):
-        if "oneOf" in node:  # `{workers: 2}` fits more than one cluster, none requiring its kind
+        if "oneOf" in node:  # `{workers: 2}` fits more than one of them, none requiring its kind
             node["anyOf"] = node.pop("oneOf")
         for field in node.get("properties", {}).values():
             field["description"] = _description(field)
     _drop_titles(schema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "huzhu configuration",
+        "title": f"huzhu {of}",
         **schema,
         "properties": {"extends": EXTENDS, **schema["properties"]},
     }

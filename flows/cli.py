@@ -20,6 +20,7 @@ import click
 
 if TYPE_CHECKING:
     from configs.cluster import Cluster
+    from configs.json_schema import Kind
     from flows.plan import Plan
     from results.places import Folder
     from results.query import Format
@@ -165,6 +166,8 @@ def retry(
 @click.option("--fresh", is_flag=True, help="Start over; what is there is moved aside.")
 @click.option("--forecast", metavar="FILE", help="Write the forecast there too, as CSV.")
 @click.option("--world", metavar="NAME", help="Of the forecast that is written; else the first.")
+@click.option("--figures", metavar="DIR", help="Write every figure there too: SVG, PNG and CSV.")
+@click.option("--language", type=click.Choice(("en", "zh")), default="en", show_default=True)
 def calibrate(
     config: str,
     until: str | None,
@@ -177,6 +180,8 @@ def calibrate(
     fresh: bool,
     forecast: str | None,
     world: str | None,
+    figures: str | None,
+    language: "Language",
 ) -> None:
     """Fit the scenario of CONFIG to published figures; the last line printed is the fit's folder.
 
@@ -204,7 +209,25 @@ def calibrate(
                 engines=engines,
                 fresh=fresh,
             )
+    if figures is not None:
+        _draw_calibration(planned.folder, Path(figures), language)
     _tell_calibration(planned.folder, forecast, world)
+
+
+def _draw_calibration(folder: Path, figures: Path, language: "Language") -> None:
+    """Write every figure of a calibration's report into a folder."""
+    from flows import screen
+    from flows.session import Progress
+    from results.calibration.report import write_figures
+    from results.calibration.tables import open_calibration
+
+    with screen.progress() as show:
+        write_figures(
+            open_calibration(folder),
+            figures,
+            language,
+            lambda done, total: show(Progress("drawing", done, total, "figures")),
+        )
 
 
 def _tell_calibration(folder: Path, forecast: str | None, world: str | None) -> None:
@@ -490,14 +513,21 @@ def show(run: str, results_dir: str) -> None:
 
 
 @huzhu.command()
+@click.option(
+    "--of",
+    type=click.Choice(("configuration", "calibration")),
+    default="configuration",
+    show_default=True,
+    help="Kind of the files.",
+)
 @click.option("--output", metavar="FILE", help="Write there.")
-def schema(output: str | None) -> None:
+def schema(of: "Kind", output: str | None) -> None:
     """Print the JSON Schema of configuration files, with which editors complete them."""
     import json
 
     from configs.json_schema import json_schema
 
-    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(json_schema(of), indent=2, ensure_ascii=False) + "\n"
     if output is None:
         click.echo(text, nl=False)
         return

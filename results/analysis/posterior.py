@@ -19,7 +19,10 @@ LEAST_CONTRACTION: Final = 0.2
 LEAST_SHIFT: Final = 0.5
 """A parameter is identified where the figures take this much of its prior's variance away, or move
 its mean by this many of its prior's standard deviations. Below both, posterior and prior can hardly
-be told apart by eye, and by a thousand draws: their errors are 0.05 and 0.03."""
+be told apart by eye. Where draws are few, chance alone does as much: `could_be_chance`."""
+
+FALSE_ALARM: Final = 0.01
+"""Chance at which draws of the prior itself pass for those of an identified parameter, at most."""
 
 
 def described(values: Floats) -> dict[str, Floats]:
@@ -36,6 +39,30 @@ def described(values: Floats) -> dict[str, Floats]:
     """
     found = np.quantile(values, list(QUANTILES.values()), axis=0)
     return {"mean": values.mean(axis=0), **dict(zip(QUANTILES, found, strict=True))}
+
+
+def could_be_chance(effective: Floats) -> tuple[Floats, Floats]:
+    """Return which contraction and which shift so many draws of the prior itself reach by chance.
+
+    Each is passed with half of `FALSE_ALARM`: the variance of n draws of a standard normal is chi
+    square over its n - 1 degrees of freedom, their mean normal with variance 1 / n.
+
+    Parameters
+    ----------
+    effective : float64[parameters]
+        Independent draws.
+
+    Returns
+    -------
+    float64[parameters], float64[parameters]
+        Contraction and shift.
+    """
+    from scipy import stats
+
+    freedom = np.maximum(effective - 1.0, 1.0)
+    contraction = 1.0 - stats.chi2(freedom).ppf(FALSE_ALARM / 2) / freedom
+    shift = stats.norm.ppf(1.0 - FALSE_ALARM / 4) / np.sqrt(np.maximum(effective, 1.0))
+    return contraction, shift
 
 
 def parameter_columns(
@@ -60,6 +87,9 @@ def parameter_columns(
     before, after = described(prior), described(values)
     contraction = 1.0 - z.var(axis=0, ddof=1)
     shift = np.abs(z.mean(axis=0))
+    by_chance = could_be_chance(effective)
+    contracted = contraction >= np.maximum(LEAST_CONTRACTION, by_chance[0])
+    shifted = shift >= np.maximum(LEAST_SHIFT, by_chance[1])
     return {
         "prior_mean": before["mean"],
         "prior_sd": prior.std(axis=0),
@@ -70,7 +100,7 @@ def parameter_columns(
         "contraction": contraction,
         "shift": shift,
         "ess": effective,
-        "identified": (contraction >= LEAST_CONTRACTION) | (shift >= LEAST_SHIFT),
+        "identified": contracted | shifted,
     }
 
 

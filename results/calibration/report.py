@@ -125,13 +125,13 @@ def _parameters(run: CalibrationRun) -> Section:
     paragraphs = [
         Text(
             "A parameter is identified where the figures have narrowed or moved what was believed "
-            "of it before. "
+            "of it before, by more than so few draws do by chance. "
             + (
                 f"Not identified, and therefore left as wide as they were: {told}."
                 if unknown
                 else "All of them are."
             ),
-            "若数据收窄或移动了先验，则该参数可识别。"
+            "若数据对先验的收窄或移动超出有限抽样的偶然误差，则该参数可识别。"
             + (f"不可识别、故保持先验宽度：{told}。" if unknown else "全部可识别。"),
         )
     ]

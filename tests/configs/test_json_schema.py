@@ -3,19 +3,21 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
 from configs import yaml_text
+from configs.calibration import File
 from configs.cluster import Gateway, JobQueue, Kubernetes, Local, Scheduler, Tls
-from configs.json_schema import json_schema
+from configs.json_schema import Kind, json_schema
 from configs.load import dump, load
 from configs.scenario import Scenario
 from configs.sweep import Config, Sweep
 
 Write = Callable[[str, str], Path]
+CALIBRATIONS = sorted((Path(__file__).parents[2] / "configs" / "calibrations").glob("*.yaml"))
 SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
 
@@ -24,14 +26,22 @@ def schema() -> dict[str, Any]:
     return json_schema()
 
 
+@pytest.fixture(scope="module")
+def of_calibrations() -> dict[str, Any]:
+    return json_schema("calibration")
+
+
 def problems(schema: dict[str, Any], text: str) -> list[str]:
     found = jsonschema.Draft202012Validator(schema).iter_errors(yaml_text.parse(text))
     return [f"{error.json_path}: {error.message}" for error in found]
 
 
-def test_schema_is_one_and_is_json(schema: dict[str, Any]) -> None:
+@pytest.mark.parametrize("of", get_args(Kind))
+def test_schema_is_one_and_is_json(of: Kind) -> None:
+    schema = json_schema(of)
     jsonschema.Draft202012Validator.check_schema(schema)
     assert json.loads(json.dumps(schema)) == schema
+    assert schema["title"] == f"huzhu {of}"
 
 
 def test_file_that_loads_fits_the_schema(schema: dict[str, Any], small: Path) -> None:
@@ -41,6 +51,38 @@ def test_file_that_loads_fits_the_schema(schema: dict[str, Any], small: Path) ->
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_file_fits_the_schema(schema: dict[str, Any], path: Path) -> None:
     assert problems(schema, path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", CALIBRATIONS, ids=lambda path: path.name)
+def test_shipped_calibration_fits_its_schema(of_calibrations: dict[str, Any], path: Path) -> None:
+    assert problems(of_calibrations, path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("priors: {}", "$"),
+        ("until: 3", "$.until"),
+        ("parameters: {a: {fields: claims.level}}", "$.parameters.a.fields"),
+        ("parameters: {a: {prior: {law: beta_binomial}}}", "$.parameters.a.prior.law"),
+        ("parameters: {a: {how: add}}", "$.parameters.a.how"),
+        ("sampler: {particles: 2}", "$.sampler.particles"),
+        ("model_errors: {a: {relative_to: mean}}", "$.model_errors.a.relative_to"),
+        ("forecast: {worlds: {a: 3}}", "$.forecast.worlds.a"),
+    ],
+)
+def test_a_wrong_calibration_does_not_fit(
+    of_calibrations: dict[str, Any], text: str, where: str
+) -> None:
+    assert [problem.split(": ")[0] for problem in problems(of_calibrations, text)] == [where]
+
+
+def test_every_field_of_a_calibration_says_what_it_is(of_calibrations: dict[str, Any]) -> None:
+    assert {"Prior", "Parameter", "Sampler", "Forecast"} <= set(of_calibrations["$defs"])
+    assert set(of_calibrations["properties"]) == {"extends", *File.model_fields}
+    for name, model in of_calibrations["$defs"].items():
+        for field, declared in model.get("properties", {}).items():
+            assert "MODEL section 12" in declared["description"], f"{name}.{field}"
 
 
 def test_resolved_configuration_fits_the_schema(schema: dict[str, Any], small: Path) -> None:

@@ -167,9 +167,14 @@ def test_an_answer_is_written_in_the_format_of_the_files_name(
     assert file.read_bytes().startswith(starts[ending])
 
 
-def test_the_schema_of_configurations_is_json(capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.carry_out(["schema"]) == 0
-    assert json.loads(capfd.readouterr().out)["title"] == "huzhu configuration"
+@pytest.mark.parametrize(
+    ("options", "kind"), [([], "configuration"), (["--of", "calibration"], "calibration")]
+)
+def test_the_schema_of_files_is_json(
+    options: list[str], kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.carry_out(["schema", *options]) == 0
+    assert json.loads(capfd.readouterr().out)["title"] == f"huzhu {kind}"
 
 
 def test_warmup_says_how_long_it_took(capfd: pytest.CaptureFixture[str]) -> None:
