@@ -2,21 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from configs import calibration
 from configs.age_sex_table import AgeSexTable
 from configs.sweep import Config
 
 Kind = Literal["configuration", "calibration"]
-
-FILES: Final[dict[Kind, type[BaseModel]]] = {
-    "configuration": Config,
-    "calibration": calibration.File,
-}
-"""What files of each kind hold."""
 
 EXTENDS = {
     "type": "string",
@@ -44,7 +37,7 @@ def json_schema(of: Kind = "configuration") -> Schema:
         Ready for json.dumps. Each field has its meaning, unit, default and the sections of the
         model in its description.
     """
-    schema = FILES[of].model_json_schema()
+    schema = _model(of).model_json_schema()
     definitions = schema["$defs"]
     whole = {*_names_in_lists(schema), AgeSexTable.__name__}
     for name, definition in [("", schema), *definitions.items()]:
@@ -62,6 +55,15 @@ def json_schema(of: Kind = "configuration") -> Schema:
         **schema,
         "properties": {"extends": EXTENDS, **schema["properties"]},
     }
+
+
+def _model(of: Kind) -> type[BaseModel]:
+    """Return what files of a kind hold."""
+    if of == "configuration":
+        return Config
+    from configs.calibration import File  # which takes its priors from SciPy
+
+    return File
 
 
 def _description(field: Schema) -> str:

@@ -87,25 +87,6 @@ def test_results_depend_on_neither_shards_nor_workers(
         assert found[name].equals(expected[name]), name
 
 
-def test_points_may_be_of_either_engine(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    few = ["market_members=4000", "claims.level=40", "sweep.paths=2"]
-    few.append("sweep.axes.engine=[cohort, member]")
-    in_shards(monkeypatch, 5)
-    run = open_run(sweep(str(small), str(tmp_path), overrides=few, cluster=Local(workers=2)))
-    members, paths = run.pandas("members"), run.pandas("paths")
-    engines = run.pandas("points")["engine"]
-    assert set(members["point"]) == set(engines.index[engines == "member"]) == {1, 3, 5, 7}
-    one = planning.plan(small, tmp_path / "one", overrides=few)
-    create_run(one.folder)
-    planning.begin(one)
-    shard.run(str(one.folder), layout.Shard(0, 0, 0, 16))
-    for table, found in (("members", members), ("paths", paths)):
-        expected = open_run(one.folder).pandas(table)
-        pd.testing.assert_frame_equal(found.astype(str), expected.astype(str))
-
-
 def test_the_flow_run_is_named_after_the_folder_and_leaves_artifacts(
     swept: Swept, prefect_server: server.Server
 ) -> None:
@@ -281,3 +262,22 @@ def test_a_shard_that_runs_out_of_memory_is_recorded_and_the_others_finish(
     assert len(run.manifest.failures) == 2
     counts = run.pandas("paths").groupby("point").size()
     assert list(counts) == [10, 10, 5, 5]
+
+
+def test_points_may_be_of_either_engine(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = ["market_members=4000", "claims.level=40", "sweep.paths=2"]
+    few.append("sweep.axes.engine=[cohort, member]")
+    in_shards(monkeypatch, 5)
+    run = open_run(sweep(str(small), str(tmp_path), overrides=few, cluster=Local(workers=2)))
+    members, paths = run.pandas("members"), run.pandas("paths")
+    engines = run.pandas("points")["engine"]
+    assert set(members["point"]) == set(engines.index[engines == "member"]) == {1, 3, 5, 7}
+    one = planning.plan(small, tmp_path / "one", overrides=few)
+    create_run(one.folder)
+    planning.begin(one)
+    shard.run(str(one.folder), layout.Shard(0, 0, 0, 16))
+    for table, found in (("members", members), ("paths", paths)):
+        expected = open_run(one.folder).pandas(table)
+        pd.testing.assert_frame_equal(found.astype(str), expected.astype(str))
