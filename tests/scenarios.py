@@ -9,7 +9,6 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -20,7 +19,9 @@ from kernels.dtypes import PERIOD_ROW
 from kernels.parameters import Parameters, from_fields
 from kernels.state import State, new_state
 
-Rows = npt.NDArray[np.void]
+Rows = Any
+"""A structured array. What type a column has NumPy's annotations do not know; told of arrays of
+unknown type, a type checker tries every operator on every type, which took it a minute."""
 Fields = dict[str, Any]
 
 OLDEST = 105

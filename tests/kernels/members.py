@@ -21,11 +21,10 @@ from kernels.roster import Roster
 from kernels.state import ACCEPTED, REFUSED, State
 from tests.kernels.pools import BASE, CHANNEL, HEALTHY, SEED, scenario, with_changes
 from tests.kernels.pools import people as people_of_20
-from tests.scenarios import scenarios
+from tests.scenarios import Rows, scenarios
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.void]
 
 # Sums of at most some 10**5 numbers, each rounded by 2**-53 relative.
 RELATIVE = 1e-9
@@ -293,9 +292,8 @@ def assert_orderly(full: Roster) -> None:
     # draws of a class are addressed by what it is, so no two may be the same
     kinds = classes[["vintage", "motive", "kind"]]
     assert np.unique(kinds).size == classes.size
-    position = np.arange(here.place.size) - np.repeat(
-        np.cumsum(classes["members"]) - classes["members"], classes["members"]
-    )
+    sizes: Counts = classes["members"]
+    position = np.arange(here.place.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     np.testing.assert_array_equal(here.late > 0, position >= classes["clean"][here.place])
     assert (here.frailty <= classes["frailty"][here.place] * (1.0 + 1e-6)).all()
     count = np.zeros((size["vintages"], full.people.shape[1]), np.int64)

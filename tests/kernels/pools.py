@@ -5,7 +5,6 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from configs import arrays
 from configs.scenario import Scenario
@@ -13,6 +12,7 @@ from kernels import cohort, events, state
 from kernels.dtypes import LAPSE_CAUSES, PERIOD_ROW
 from kernels.parameters import Parameters, from_fields
 from kernels.state import State
+from tests.scenarios import Rows
 
 # Seeds reach kernels as uint64 everywhere, so that each is compiled for one type.
 SEED: Any = np.uint64(20190101)
@@ -98,10 +98,10 @@ class Pool(NamedTuple):
 class Path(NamedTuple):
     """What a path leaves behind."""
 
-    rows: npt.NDArray[np.void]
-    path_row: npt.NDArray[np.void]
-    pool_rows: npt.NDArray[np.void]
-    cells: npt.NDArray[np.void]
+    rows: Rows
+    path_row: Rows
+    pool_rows: Rows
+    cells: Rows
 
     def column(self, name: str, plan: int = 0) -> list[Any]:
         """Give one column of a plan's rows, of the periods that were run."""
