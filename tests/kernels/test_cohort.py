@@ -441,10 +441,11 @@ def test_two_pools_apart_are_each_like_a_pool_alone() -> None:
 
 
 def test_a_path_is_the_same_alone_and_after_others() -> None:
-    paths = [simulate(base=RICH, path=path).rows.tobytes() for path in (0, 1, 2)]
-    assert simulate(base=RICH, path=2).rows.tobytes() == paths[2]
+    short = {"periods": 6}
+    paths = [simulate(short, path, RICH).rows.tobytes() for path in (0, 1, 2)]
+    assert simulate(short, 2, RICH).rows.tobytes() == paths[2]
     assert len(set(paths)) == 3
-    assert simulate(base=RICH, seed=np.uint64(1)).rows.tobytes() != paths[0]
+    assert simulate(short, 0, RICH, np.uint64(1)).rows.tobytes() != paths[0]
 
 
 def test_a_path_leaves_its_parameters_as_they_were() -> None:
