@@ -46,7 +46,9 @@ def chart_data() -> alt.NamedData:
 
 def spec_of(chart: Any) -> Spec:
     """Return a chart as Vega-Lite; what it is drawn with in print and page is set there."""
-    spec: Spec = chart.to_dict()
+    from altair.utils import schemapi
+
+    spec: Spec = chart.to_dict(validate=schemapi.DEBUG_MODE)
     spec.pop("config", None)
     return spec
 
