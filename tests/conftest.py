@@ -1,4 +1,4 @@
-"""The order of the tests: the longest at once, each group of them in a process of its own.
+"""The order of the tests: the longest files first.
 
 Before that the kernels are compiled, once for all of these processes.
 """
@@ -10,9 +10,11 @@ import sys
 
 import pytest
 
-LONGEST = ("flows/test_killed.py", "flows/test_storage.py", "flows/test_sweep.py")
-"""Files whose tests take minutes; begun last, they would be waited for by all the others."""
+LONGEST = ("killed", "storage", "sweep", "calibrate", "deployment", "report")
+"""Files of `flows` whose tests take a minute or more, the longest first.
 
+Begun last, they would be waited for by all the others.
+"""
 
 WARM_UP = [sys.executable, "-m", "flows.cli", "warmup", "--engine"]
 BESIDE = pytest.StashKey["subprocess.Popen[bytes]"]()
@@ -48,13 +50,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put each of the longest files where a share of the tests begins, of as many as there are."""
-    groups = [[item for item in items if name in item.nodeid] for name in LONGEST]
-    others = [item for item in items if not any(name in item.nodeid for name in LONGEST)]
-    share = len(items) // len(LONGEST)
-    ordered: list[pytest.Item] = []
-    for group in groups:
-        room = max(0, share - len(group))
-        ordered += group + others[:room]
-        others = others[room:]
-    items[:] = ordered + others
+    """Begin with the longest files, each of which one process takes as a whole."""
+    ranks = {f"flows/test_{name}.py": rank for rank, name in enumerate(LONGEST)}
+    places = {item: "/".join(item.path.parts[-2:]) for item in items}
+    items.sort(key=lambda item: ranks.get(places[item], len(ranks)))
