@@ -12,6 +12,7 @@ from configs.cells import CellTable
 from configs.dotted import nearest
 from configs.messages import ConfigError, value
 from kernels import sharing
+from kernels.cells import Cells
 from results.charges import Charges
 
 RULES: Final = {
@@ -111,13 +112,13 @@ def _check(name: str, number: float, most: float, words: str) -> None:
         raise ConfigError(f"{name}: expected {words} from 0 to {most:.0f}, got {value(number)}")
 
 
-def _pool(cells: CellTable) -> sharing.Cells:
+def _pool(cells: CellTable) -> Cells:
     """Return the cells as kernels take them; their claims are 0 where they are not known."""
     members = np.asarray(cells.members, np.int64)
     if members.sum() < 1:
         raise ConfigError("members: expected at least 1 in all cells, got 0")
     claims = np.zeros(members.size) if cells.claims_yuan is None else cells.claims_yuan
-    return sharing.Cells(
+    return Cells(
         count=members,
         probability=np.asarray(cells.probability, np.float64),
         benefit=np.asarray(cells.benefit_yuan, np.float64),
