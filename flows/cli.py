@@ -473,6 +473,9 @@ def apportion(
     else:
         text = charges.charges_text(cells, shared)
     click.echo(text, nl=False)
+    if form != "table":
+        for note in charges.notes(shared):
+            click.echo(f"huzhu: {note}", err=True)
 
 
 @huzhu.command()

@@ -63,3 +63,23 @@ def test_coins_whose_characteristic_functions_nearly_vanish_are_shared_exactly()
 
 def test_without_any_benefit_there_is_no_lattice() -> None:
     assert not inverted(cells([2], [0.5], [0.0]), 1.0, 0.0)[0]
+
+
+@pytest.mark.parametrize(
+    ("benefit", "total"),
+    [
+        ([1000.001, 3000.0], 3000.0),  # not in whole fen
+        ([1e15, 3000.0], 3000.0),  # beyond whole doubles
+        ([1000.0, 3000.0], 1500.0),  # between two points of the lattice
+        ([3000.0, 5000.0], 4000.0),  # no claims add up to it
+        ([100_000.01, 300_000.0], 3_000_000.0),  # too many frequencies
+    ],
+)
+def test_what_is_on_no_small_lattice_is_not_inverted(benefit: list[float], total: float) -> None:
+    pool = cells([4000, 2000], [0.01, 0.005], benefit)
+    assert not inverted(pool, total, saddle_point(pool, total))[0]
+
+
+def test_many_cells_with_many_frequencies_are_not_inverted() -> None:
+    pool = cells([1000] * 100, [0.01] * 100, [1000.0 + cell for cell in range(100)])
+    assert not inverted(pool, 1_049_500.0, saddle_point(pool, 1_049_500.0))[0]
