@@ -135,8 +135,8 @@ OUTCOMES: Final = {
         Outcome(
             "price_slope_max",
             "yuan per yuan",
-            "largest early-warning slope; above 1 the pool is past its tipping price",
-            "less",
+            "largest price slope of any period, signed",
+            "neither",
             "price_slope_max",
         ),
         Outcome(
