@@ -72,7 +72,7 @@ def bands(
         return asked(run, _chosen("summary"), wanted)
     with run.duckdb() as connection:
         try:
-            return _computed(connection, run, points, wanted)
+            return _computed(connection, run, quantities, points, wanted)
         except duckdb.Error as error:
             raise RunError(f"{run.folder}: {error}") from error
 
@@ -90,25 +90,31 @@ def _chosen(rows: str) -> str:
 
 
 def _computed(
-    connection: duckdb.DuckDBPyConnection, run: Run, points: Sequence[int], wanted: list[object]
+    connection: duckdb.DuckDBPyConnection,
+    run: Run,
+    quantities: Sequence[str],
+    points: Sequence[int],
+    wanted: list[object],
 ) -> pa.Table:
     """Return the same from the finished paths, on one thread as the table was written."""
     connection.execute("set threads = 1")
     parts = described(connection, run.manifest.plans, points)
     if isinstance(run, PooledRun):
-        parts = (_over_draws(connection, run, part) for part in parts)
+        parts = (_over_draws(connection, run, part, quantities) for part in parts)
     connection.register(
         "described", pa.concat_tables([*parts] or [arrow_schema("summary").empty_table()])
     )
     return connection.sql(_chosen("described"), params=wanted).to_arrow_table()
 
 
-def _over_draws(connection: duckdb.DuckDBPyConnection, run: Run, part: pa.Table) -> pa.Table:
-    """Return a part of a summary with means and errors over pooled draws.
+def _over_draws(
+    connection: duckdb.DuckDBPyConnection, run: Run, part: pa.Table, quantities: Sequence[str]
+) -> pa.Table:
+    """Return some quantities of a part of a summary with means and errors over pooled draws.
 
-    What it was made of is still laid out.
+    What the part was made of is still laid out.
     """
-    names = ", ".join(quantity.name for quantity in QUANTITIES)
+    names = ", ".join(dict.fromkeys(quantities))
     relation = f"""(
         unpivot (select point, path, period, plan, {names} from laid_out) on {names}
         into name quantity value value
@@ -119,7 +125,8 @@ def _over_draws(connection: duckdb.DuckDBPyConnection, run: Run, part: pa.Table)
         select point, period, plan, quantity, figures.mean as mean, sd,
             figures.standard_error as standard_error, q05, q25, q50, q75, q95, paths
         from part left join ({means_sql(run, relation, keys)}) as figures using ({", ".join(keys)})
+        where list_contains($1, quantity)
         """
-    found = connection.sql(sql).to_arrow_table()
+    found = connection.sql(sql, params=[list(quantities)]).to_arrow_table()
     connection.unregister("part")
     return found
