@@ -36,8 +36,7 @@ SHARED = 5
 """Paths of a draw."""
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def a_run_over_draws(folder: Path, paths: int) -> Run:
     """Return a run of two policies at three draws, with two points of a grid at each."""
     swept = [
         {
@@ -52,15 +51,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         **{"name": "posterior", "fields": [LEVEL, FEE, BURDEN], "rows": 6},
         "values": [",".join(map(str, row)) for row in DRAWN],
     }
-    sweep = {"paths": SHARED, "policies": POLICIES, "draws": draws, "axes": {"shock_cap": [2, 3]}}
+    sweep = {"paths": paths, "policies": POLICIES, "draws": draws, "axes": {"shock_cap": [2, 3]}}
     config = Config.model_validate({"name": "small", **yaml_text.parse(SMALL), "sweep": sweep})
     return a_run(
-        tmp_path_factory.mktemp("runs") / "pooled",
-        made_rows(points=12, paths=SHARED),
+        folder,
+        made_rows(points=12, paths=paths),
         swept,
         config=config.model_dump(mode="json"),
+        paths_per_point=paths,
         axes={"policy": list(POLICIES), "draw": [0, 4], LEVEL: [0.4, 0.6], "shock_cap": [2, 3]},
     )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return a_run_over_draws(tmp_path_factory.mktemp("runs") / "pooled", SHARED)
 
 
 def test_a_run_without_draws_is_pooled_to_itself(tmp_path: Path) -> None:
@@ -239,6 +244,21 @@ def test_the_table_has_a_row_a_policy_and_design_and_no_drawn_field(run: Run) ->
     row = next(number for number, line in enumerate(lines) if "dear" in line)
     assert f"{values.mean():.2f}" in lines[row]
     assert f"±{crossed_error(values):.2f}" in lines[row + 1]
+
+
+def test_draws_that_share_one_path_have_no_error_and_it_says_so(tmp_path: Path) -> None:
+    single = a_run_over_draws(tmp_path / "single", 1)
+    text = show_run(single, width=160)
+    assert "±" not in text
+    assert "All draws share one\npath of random numbers" in text
+    assert "set sweep.paths to 2 or more" in text
+    rows = estimates(pooled(single), ["members_end"]).to_pylist()
+    assert [row["standard_error"] for row in rows] == [None] * 4
+    made = contents.report(single)
+    assert "no standard error is given" in " ".join(text.en for text in story(single))
+    money = next(figure for figure in made.figures if figure.name == "money")
+    assert money.data["low"].null_count == money.data.num_rows > 0  # no interval of no width
+    assert "<svg" in money.svg("en")
 
 
 def test_what_is_drawn_is_a_factor_and_worlds_are_of_it(run: Run) -> None:
