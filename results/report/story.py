@@ -184,6 +184,10 @@ def _draws(run: Run) -> Iterator[Text]:
 def _errors(run: PooledRun) -> Text:
     """Return what standard errors over draws hold, or why there are none."""
     paths = run.paths_together
+    if run.draws < 2:
+        return Text(
+            "One draw has no standard error of a mean over draws.", "只有一次抽取，无法给出标准误。"
+        )
     if not run.is_common:
         return Text(
             "Standard errors are those of the means of the draws, which have random numbers of "
