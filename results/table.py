@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from results.pooled import PooledRun, drawn_columns, pooled
 from results.run import Run, RunList
+from results.standard_error import means_sql
 
 if TYPE_CHECKING:
+    import duckdb
     from rich.console import Console
     from rich.table import Table
 
@@ -185,18 +187,12 @@ def _shortest_ending(path: list[str], every: list[list[str]]) -> str:
 
 def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
     """Return the columns of figures, and the main cause of closure of each point."""
-    draw = _draw_sql(run)
     with run.duckdb() as connection:
 
         def means(expression: str) -> dict[int, _Mean]:
             """Return mean and standard error over the paths of each point."""
-            sql = (
-                f"select point, avg(x), stddev_samp(x) / sqrt(count(x)) from (select point, "
-                f"avg(({expression})::double) as x from paths group by point, {draw}) "
-                "group by point"
-            )
-            rows = connection.execute(sql).fetchall()
-            return {point: _Mean(mean, error) for point, mean, error in rows}
+            relation = f"(select point, path, ({expression})::double as value from paths)"
+            return {point: mean for (point,), mean in _means(connection, run, relation).items()}
 
         peak, end, when = means("peak_members"), means("members_end"), means("peak_period")
         # a fen is less than what rounding leaves of sums of benefits
@@ -207,7 +203,7 @@ def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
             _people("peak\nmembers", peak),
             _Column("at\nperiod", when, 1, 1),
             _people("members\nat end", end),
-            *_share_columns(run, connection.execute(_shares_sql(draw), _years(run)).fetchall()),
+            *_share_columns(run, _yearly_shares(connection, run)),
             _Column("cases", means("cases")),
             _Column("all cases\npaid %", paid, 1, 0),
             _Column("closed\n%", closed, 1, 0),
@@ -230,93 +226,87 @@ def _parts(run: Run, points: Sequence[int]) -> list[Table]:
 
 def _plans_table(run: Run, points: Sequence[int]) -> Table:
     """Return means over paths by point and plan: largest membership, cases, share by whole year."""
-    a_year, draw = run.manifest.periods_per_year, _draw_sql(run)
+    a_year = run.manifest.periods_per_year
     years = range(min(YEARS_OF_PLANS, run.manifest.periods // a_year))
     with run.duckdb() as connection:
-        rows = connection.execute(
-            f"""
-            with ends as (
-                select point, path, plan, max(members) as peak, sum(cases) as cases
-                from periods group by all
-            ), draws as (
-                select point, plan, avg(peak) as peak, avg(cases) as cases
-                from ends group by point, plan, {draw}
+        peak, cases = (
+            _means(
+                connection,
+                run,
+                f"(select point, path, plan, {value}::double as value from periods group by all)",
+                ("point", "plan"),
             )
-            select point, plan, {_mean_sql("peak")}, {_mean_sql("cases")} from draws group by all
-            """
-        ).fetchall()
-        shares = connection.execute(
-            f"""
-            with years as (
-                select point, path, plan, period // $1 as year, sum(share) as share
-                from periods group by all having count(*) = $1
-            ), draws as (
-                select point, plan, year, avg(share) as share
-                from years group by point, plan, year, {draw}
-            )
-            select point, plan, year, {_mean_sql("share")} from draws group by all
-            """,
-            [a_year],
-        ).fetchall()
-    found = {(point, plan): figures for point, plan, *figures in rows}
-    share = {(point, plan, year): mean for point, plan, year, mean in shares}
+            for value in ("max(members)", "sum(cases)")
+        )
+        share = _yearly_shares(connection, run)
     names = (f"share\nyear {year + 1}\nyuan" for year in years)
     table = _table(("point", "plan", "peak\nmembers", "cases", *names))
     for point in points:
         for plan in run.manifest.plans:
-            peak, cases = found.get((point, plan), (None, None))
-            means = [share.get((point, plan, year)) for year in years]
-            figures = [_figure(peak, 0), _figure(cases, 0), *(_figure(mean, 2) for mean in means)]
+            figures = [_figure(found.get((point, plan)), 0) for found in (peak, cases)]
+            figures += [_figure(share.get((point, plan, year)), 2) for year in years]
             table.add_row(str(point), plan, *figures)
     return table
 
 
 def _pools_table(run: Run, points: Sequence[int], pools: Sequence[str]) -> Table:
     """Return means over paths by point and pool: membership, closure, what it left behind."""
-    expressions = (
-        "peak_members",
-        "100 * (closure_cause <> 'none')::integer",
-        "closure_period",
-        "uncovered_members",
-        "unfunded_benefits",
-    )
-    means = ", ".join(_mean_sql(f"x{i}") for i in range(len(expressions)))
-    of_draw = ", ".join(f"avg(({text})::double) as x{i}" for i, text in enumerate(expressions))
+    expressions = {
+        "peak_members": 0,
+        "100 * (closure_cause <> 'none')::integer": 1,
+        "closure_period": 1,
+        "uncovered_members": 0,
+        "unfunded_benefits": 0,
+    }
     with run.duckdb() as connection:
-        rows = connection.execute(
-            f"select point, pool, {means} from (select point, pool, {of_draw} from pools "
-            f"group by point, pool, {_draw_sql(run)}) group by all"
-        ).fetchall()
-    found = {(point, pool): figures for point, pool, *figures in rows}
+        found = [
+            _means(
+                connection,
+                run,
+                f"(select point, path, pool, ({expression})::double as value from pools)",
+                ("point", "pool"),
+            )
+            for expression in expressions
+        ]
     headings = ("peak\nmembers", "closed\n%", "at\nperiod", "without\ncover", "unpaid\nyuan")
     table = _table(("point", "pool", *headings))
     for point in points:
         for pool in pools:
-            figures = found.get((point, pool), [None] * len(expressions))
-            decimals = (0, 1, 1, 0, 0)
-            cells = [_figure(mean, digits) for mean, digits in zip(figures, decimals, strict=True)]
+            columns = zip(found, expressions.values(), strict=True)
+            cells = [_figure(means.get((point, pool)), decimals) for means, decimals in columns]
             table.add_row(str(point), pool, *cells)
     return table
 
 
-def _draw_sql(run: Run) -> str:
-    """Return the SQL of what is independent: a path, or its draw where draws are pooled."""
-    return f"path // {run.paths_together}"
+def _means(
+    connection: duckdb.DuckDBPyConnection,
+    run: Run,
+    relation: str,
+    keys: Sequence[str] = ("point",),
+) -> dict[tuple[Any, ...], _Mean]:
+    """Return the means of a relation's values over paths, by the values of the keys."""
+    names = ", ".join(keys)
+    sql = f"select {names}, mean, standard_error from ({means_sql(run, relation, keys)})"
+    rows = connection.execute(sql).fetchall()
+    return {tuple(key): _Mean(mean, error) for *key, mean, error in rows}
 
 
-def _mean_sql(expression: str) -> str:
-    """Return the SQL of a mean over draws or paths and its standard error, as a struct."""
-    value = f"({expression})::double"
-    error = f"stddev_samp({value}) / sqrt(count({value}))"
-    return f"{{'mean': avg({value}), 'error': {error}}}"
+def _yearly_shares(connection: duckdb.DuckDBPyConnection, run: Run) -> dict[tuple[Any, ...], _Mean]:
+    """Return the mean share of a year by point, plan and year, over paths that ran it through."""
+    a_year = run.manifest.periods_per_year
+    relation = f"""(
+        select point, path, plan, period // {a_year} as year, sum(share) as value
+        from periods group by all having count(*) = {a_year}
+    )"""
+    return _means(connection, run, relation, ("point", "plan", "year"))
 
 
-def _figure(found: Mapping[str, float | None] | None, decimals: int) -> str:
+def _figure(mean: _Mean | None, decimals: int) -> str:
     """Return a mean with its standard error below it, as it stands in a table of many columns."""
-    if found is None or found["mean"] is None:
+    if mean is None or mean.value is None:
         return "–"
-    mean = f"{found['mean']:,.{decimals}f}"
-    return mean if found["error"] is None else f"{mean}\n±{found['error']:,.{decimals}f}"
+    text = f"{mean.value:,.{decimals}f}"
+    return text if mean.error is None else f"{text}\n±{mean.error:,.{decimals}f}"
 
 
 def _people(heading: str, means: dict[int, _Mean]) -> _Column:
@@ -325,25 +315,6 @@ def _people(heading: str, means: dict[int, _Mean]) -> _Column:
     return _Column(
         f"{heading}\nm" if largest >= 1e6 else heading, means, 1e6 if largest >= 1e6 else 1
     )
-
-
-def _years(run: Run) -> list[Any]:
-    """Return the parameters of `_shares_sql`: periods a year and the main plan."""
-    return [run.manifest.periods_per_year, run.manifest.plans[0]]
-
-
-def _shares_sql(draw: str) -> str:
-    """Return the SQL of the yearly share: point, year, mean, standard error over whole years."""
-    return f"""
-        with years as (
-            select point, path, period // $1 as year, sum(share) as billed
-            from periods where plan = $2 group by all having count(*) = $1
-        ), draws as (
-            select point, year, avg(billed) as billed from years group by point, year, {draw}
-        )
-        select point, year, avg(billed), stddev_samp(billed) / sqrt(count(*))
-        from draws group by all
-        """
 
 
 def _causes_sql() -> str:
@@ -357,13 +328,14 @@ def _causes_sql() -> str:
         """
 
 
-def _share_columns(run: Run, rows: Sequence[tuple[Any, ...]]) -> list[_Column]:
-    """Return one column a whole year, `YEARS_SHOWN` at most."""
+def _share_columns(run: Run, shares: Mapping[tuple[Any, ...], _Mean]) -> list[_Column]:
+    """Return one column for each whole year of the main plan, `YEARS_SHOWN` at most."""
     years = min(YEARS_SHOWN, run.manifest.periods // run.manifest.periods_per_year)
+    plan = run.manifest.plans[0]
     return [
         _Column(
             f"share\nyear {year + 1}\nyuan",
-            {point: _Mean(mean, error) for point, found, mean, error in rows if found == year},
+            {key[0]: mean for key, mean in shares.items() if key[1:] == (plan, year)},
         )
         for year in range(years)
     ]
@@ -430,12 +402,32 @@ def _closing_lines(run: Run, points: int) -> list[str]:
 
 
 def _pooling(run: PooledRun) -> str:
-    """Return what a row of a run over draws is."""
+    """Return what a row of a run over draws is, and what its errors hold."""
     fields = len(drawn_columns(run.original)) - 1
     return (
-        f"Each row is pooled over the {_count(run.draws, 'draw')} of {run.sample}; ± is the "
-        f"standard deviation of the draws' means / √{run.draws}.\n"
+        f"Each row is pooled over the {_count(run.draws, 'draw')} of {run.sample}. {_error(run)}\n"
         f"{_count(fields, 'drawn field')} left out; rows are numbered by policy, world and design."
+    )
+
+
+def _error(run: PooledRun) -> str:
+    """Return what ± is in a run over draws, or why there is none."""
+    paths = run.paths_together
+    if run.draws < 2:
+        return "One draw has no\nstandard error of a mean over draws."
+    if not run.is_common:
+        return (
+            "± is the standard\nerror of the mean over the draws, each with random numbers of its "
+            "own."
+        )
+    if paths < 2:
+        return (
+            "All draws share one\npath of random numbers, so the standard error is not known; "
+            "set sweep.paths to 2 or more."
+        )
+    return (
+        f"± is the standard\nerror of the mean over these draws and over the "
+        f"{_count(paths, 'path')} of random numbers that they share."
     )
 
 

@@ -100,9 +100,9 @@ def _at_a_glance(
     if isinstance(run, PooledRun):
         means = Text(
             f"Means over the {run.draws:,} draws of {run.sample} and their paths, each ± its "
-            "standard error: what as many other draws would move it by.",
+            "standard error: what as many other draws and paths would move it by.",
             f"样本 {run.sample} 的 {run.draws:,} 次抽取及其路径的均值 ± 标准误"
-            "（即换用同样多的其他抽取时数值的波动幅度）。",
+            "（即换用同样多的其他抽取与路径时数值的波动幅度）。",
         )
     return Section(
         "outcomes",
@@ -266,7 +266,7 @@ def _trust(run: Run, found: pa.Table, labels: Mapping[int, str]) -> Section:
                 f"{versions}。逐位复现：{again}。",
             ),
         ],
-        # how sure a mean over draws is depends on their number rather than on the paths
+        # how sure a mean over draws is depends on their number as well as on that of the paths
         [] if pooled(run) is not run else [_needed(found, labels)],
     )
 
