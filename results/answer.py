@@ -104,6 +104,8 @@ def _nested_target(kind: Any, in_text: bool) -> str:
     if not parts:
         return "VARCHAR"  # Parquet has no struct without fields
     targets = [_target(part, in_text) for _, part in parts]
+    if kind.id == "map" and parts[0][1].id == "null":
+        targets[0] = "VARCHAR"  # that of map {}: Arrow has no keys of type null
     if targets == [str(part) for _, part in parts]:
         return str(kind)
     if kind.id == "list":
@@ -119,13 +121,12 @@ def _nested_target(kind: Any, in_text: bool) -> str:
 
 def _without_decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column with int64 and float64 in place of decimals, at any depth."""
-    array = column.combine_chunks()
-    plain = _plain_type(array)
-    if plain == column.type:
-        return column
     # By way of text: Arrow's own cast of 0.1 with 20 decimal places is 0.09999999999999999.
     texts = _mapped(column.type, lambda leaf: pa.string() if pa.types.is_decimal(leaf) else leaf)
-    return pa.chunked_array([array.cast(texts).cast(plain)])
+    if texts == column.type:
+        return column
+    array = column.combine_chunks()
+    return pa.chunked_array([array.cast(texts).cast(_plain_type(array))])
 
 
 def _plain_type(array: pa.Array) -> pa.DataType:

@@ -82,8 +82,7 @@ def write_output(file: Path | str, content: bytes) -> None:
     StoreError
         It cannot be written; the one before stays.
     """
-    check_output(file)
-    write_whole(Path(os.path.realpath(file)), content, remedy=_OTHER_FILE)
+    write_whole(_output_path(file), content, remedy=_OTHER_FILE)
 
 
 def check_output(file: Path | str, *endings: str) -> None:
@@ -101,6 +100,11 @@ def check_output(file: Path | str, *endings: str) -> None:
     StoreError
         It cannot be written, or its name does not end so.
     """
+    write_whole(_output_path(file, *endings), b"", keep=False, remedy=_OTHER_FILE)
+
+
+def _output_path(file: Path | str, *endings: str) -> Path:
+    """Return the path of a file that the user named, links followed, if it can be a file."""
     if not str(file):
         raise StoreError("expected the name of a file, got nothing")
     path = Path(os.path.realpath(file))
@@ -117,7 +121,7 @@ def check_output(file: Path | str, *endings: str) -> None:
             f"{file}: expected a file in a folder that exists, got no folder {path.parent}; make "
             f"the folder first, or {_OTHER_FILE}"
         )
-    write_whole(path, b"", keep=False, remedy=_OTHER_FILE)
+    return path
 
 
 def check_output_folder(folder: Path | str) -> None:

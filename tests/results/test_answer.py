@@ -59,6 +59,8 @@ VALUES: list[tuple[str, str | None, Any]] = [
     ("'x'::enum('x', 'y')", None, "x"),
     (f"'{UUID}'::uuid", "VARCHAR", UUID),
     ("[null]", None, [None]),
+    ("map {}", None, []),
+    ("[{'x': []}]", None, [{"x": []}]),
     ("true", "BOOLEAN", True),
     ("-0.0::double", "DOUBLE", -0.0),
 ]  # fmt: skip
