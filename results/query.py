@@ -91,7 +91,7 @@ def _answer(run: Run | Sequence[Run], sql: str, in_text: bool = False) -> pa.Tab
     with _opened(run) as connection:
         try:
             if not connection.extract_statements(sql):
-                came = "only a comment" if sql.strip() else "nothing"
+                came = "only a comment" if sql.strip("; \t\r\n") else "nothing"
                 raise RunError(f'expected a query such as "select * from paths", got {came}')
             answer = connection.sql(sql)
             # Some statements, such as "create view", have no answer.
