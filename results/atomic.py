@@ -108,15 +108,16 @@ def _output_path(file: Path | str, *endings: str) -> Path:
     if not str(file):
         raise StoreError("expected the name of a file, got nothing")
     path = Path(os.path.realpath(file))
-    if path.is_dir():
+    # os.path answers False where the system does not say, as in a folder that may not be read
+    if os.path.isdir(path):
         raise StoreError(f"{file}: expected a file, got a folder; add the name of a file")
     if endings and path.suffix.lower() not in endings:
         raise StoreError(f"{file}: expected a name that ends in {' or '.join(endings)}")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise StoreError(f"{file}: expected an ordinary file, got a device or a pipe")
-    if path.parent.exists() and not path.parent.is_dir():
+    if os.path.isfile(path.parent):
         raise StoreError(f"{file}: expected a folder at {path.parent}, got a file")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise StoreError(
             f"{file}: expected a file in a folder that exists, got no folder {path.parent}; make "
             f"the folder first, or {_OTHER_FILE}"
@@ -133,8 +134,8 @@ def check_output_folder(folder: Path | str) -> None:
         No file can be written there.
     """
     path = Path(os.path.realpath(folder))
-    found = next(place for place in (path, *path.parents) if place.exists())
-    if not found.is_dir():
+    found = next(place for place in (path, *path.parents) if os.path.exists(place))
+    if not os.path.isdir(found):
         raise StoreError(f"{folder}: expected a folder, got the file {found}; {_OTHER_FOLDER}")
     write_whole(found / "probe", b"", keep=False, remedy=_OTHER_FOLDER)
 

@@ -62,6 +62,10 @@ def test_a_table_in_a_file_is_whole(run: Run, tmp_path: Path) -> None:
         (".", "expected a file, got a folder; add the name of a file"),
         ("folder", "expected a file, got a folder; add the name of a file"),
         ("file/x.csv", "expected a folder at .*/file, got a file"),
+        (
+            f"{'x' * 300}.csv",
+            r"x\.csv: cannot be written \(File name too long\); name another file",
+        ),
         ("pipe", "expected an ordinary file, got a device or a pipe"),
         ("/dev/null", "expected an ordinary file, got a device or a pipe"),
     ],
