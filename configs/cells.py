@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from configs.csv_text import read_csv_text
 from configs.dotted import nearest
 from configs.messages import MAX_PROBLEMS, ConfigError, Problem, value
+from configs.spreadsheet import unguarded
 
 REQUIRED: Final = ("cell", "members", "probability", "benefit_yuan")
 OPTIONAL: Final = ("weight", "band", "claims_yuan")
@@ -164,7 +165,7 @@ def _records(path: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, s
         where = f"{path} line {number}"
         if not line.strip(" ,;\t") or line.startswith("#"):
             continue
-        cells = [cell.strip() for cell in next(csv.reader([line]))]
+        cells = [unguarded(cell.strip()) for cell in next(csv.reader([line]))]
         if header is None:
             header = _header(cells, where)
         elif len(cells) != len(header):

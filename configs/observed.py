@@ -19,6 +19,7 @@ from configs.csv_text import read_csv_text
 from configs.dotted import nearest
 from configs.messages import ConfigError, value
 from configs.record import Record, model_field
+from configs.spreadsheet import unguarded
 
 Quantity = Literal[
     "members",
@@ -124,7 +125,7 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         where = f"{path} line {number}"
         if not line.strip(" ,;\t") or line.startswith("#"):
             continue
-        cells = [cell.strip() for cell in next(csv.reader([line]))]
+        cells = [unguarded(cell.strip()) for cell in next(csv.reader([line]))]
         if header is None:
             header = _header(cells, where)
         elif len(cells) != len(header):

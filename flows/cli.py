@@ -7,6 +7,7 @@ Exit status: 0 done; 1 internal failure; 2 bad input; 3 done but for some points
 130 stopped by Ctrl-C; 143 by SIGTERM.
 """
 
+import io
 import shutil
 import signal
 import sys
@@ -17,6 +18,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
+
+from configs.visible import visible
+from flows.operands import Group
 
 if TYPE_CHECKING:
     from configs.cluster import Cluster
@@ -49,7 +53,7 @@ results_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def huzhu() -> None:
     """Simulate mutual-aid pools: claims, shares, membership and closure."""
 
@@ -189,7 +193,11 @@ def calibrate(
     already is not computed again: a fit that was stopped goes on where it was.
     """
     from flows import calibration, screen
+    from results.atomic import check_output
 
+    if forecast is not None:
+        check_output(forecast, ".csv")
+    _check_figures(figures)
     sets = [*overrides, *([] if seed is None else [f"sampler.seed={seed}"])]
     planned = calibration.plan(config, results_dir, sets, until)
     calibration.check_world(planned, world)
@@ -212,6 +220,14 @@ def calibrate(
     if figures is not None:
         _draw_calibration(planned.folder, Path(figures), language)
     _tell_calibration(planned.folder, forecast, world)
+
+
+def _check_figures(folder: str | None) -> None:
+    """Refuse a folder for figures that cannot be written to."""
+    from results.atomic import check_output_folder
+
+    if folder is not None:
+        check_output_folder(folder)
 
 
 def _draw_calibration(folder: Path, figures: Path, language: "Language") -> None:
@@ -238,13 +254,13 @@ def _tell_calibration(folder: Path, forecast: str | None, world: str | None) -> 
     from results.calibration.tables import open_calibration
 
     run = open_calibration(folder)
-    click.echo(show(run))
+    _echo(show(run))
     if forecast is not None:
         write_forecast_file(run, Path(forecast), world)
-        click.echo(f"Forecast: {forecast}")
-    click.echo(f"Report: {folder / REPORT_NAME}")
-    click.echo(f"A sweep of the posterior: huzhu run {folder.parent / run.manifest['name']}.yaml")
-    click.echo(folder)
+        _echo(f"Forecast: {forecast}")
+    _echo(f"Report: {folder / REPORT_NAME}")
+    _echo(f"A sweep of the posterior: huzhu run {folder.parent / run.manifest['name']}.yaml")
+    _echo(folder)
 
 
 def _cluster(where: str | None, workers: int | None, memory: str | None) -> "Cluster | None":
@@ -268,7 +284,7 @@ def _foretell(planned: "Plan", settings: "Cluster | None") -> None:
 
     screen.say("Simulating a few paths to measure them; compiling first, if need be.")
     for name, what in forecast.told(forecast.forecast(planned, settings)):
-        click.echo(f"{name:9}{what}")
+        _echo(f"{name:9}{what}")
 
 
 def _carry_on(
@@ -310,9 +326,9 @@ def _tell_failures(run: "Run") -> NoReturn:
     """Say what failed, and exit with the status that says so."""
     failures = run.manifest.failures
     for failure in failures[:FAILURES_SHOWN]:
-        click.echo(f"failed: {failure.told()}", err=True)
+        _echo(f"failed: {failure.told()}", err=True)
     points = len({failure.point for failure in failures})
-    click.echo(
+    _echo(
         f"huzhu: {points} of {run.manifest.points} points failed; {run.folder}/manifest.json has "
         f"all of it; `huzhu retry {run.folder}` runs them again",
         err=True,
@@ -339,20 +355,24 @@ def _tell(folder: "Folder", *lines: str) -> None:
     from results.run import open_run
     from results.table import show_run
 
-    click.echo(show_run(open_run(folder), _width()))
+    _echo(show_run(open_run(folder), _width()))
     for line in lines:
-        click.echo(line)
-    click.echo(f"Report: {folder / REPORT_NAME}")
-    click.echo(f"Picture: {folder / PICTURE_NAME}.png")
-    click.echo(f'Ask it: huzhu query {folder} "{EXAMPLE}"')
-    click.echo(folder)
+        _echo(line)
+    _echo(f"Report: {folder / REPORT_NAME}")
+    _echo(f"Picture: {folder / PICTURE_NAME}.png")
+    _echo(f'Ask it: huzhu query {folder} "{EXAMPLE}"')
+    _echo(folder)
 
 
 @huzhu.command()
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
 @click.argument("sql")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="table without --output.")
-@click.option("--output", metavar="FILE", help="Write there; its ending tells the format.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="Write there, all rows and columns; .csv, .json, .parquet or .txt (a table).",
+)
 @results_option
 def query(
     runs: tuple[str, ...], sql: str, form: "Format | None", output: str | None, results_dir: str
@@ -361,17 +381,23 @@ def query(
 
     Tables are points, paths, pools, periods, cells, members (of the member engine), summary and
     runs; over many runs their first column is run. RUN is a run folder, or the beginning of its
-    name in the results folder.
+    name in the results folder. SQL may begin with a comment.
     """
     from results import query as asking
+    from results.atomic import check_output
 
+    if output is not None:
+        check_output(output)
+        form = form or asking.format_of(output)
+    form = form or "table"
     found = [_opened(run, results_dir) for run in runs]
     asked = found[0] if len(found) == 1 else found
     if output is not None:
-        asking.save_query(asked, sql, output, form or _format_of(output))
+        asking.save_query(asked, sql, output, form)
         return
-    answer = asking.query(asked, sql, form or "table", _width())
-    click.echo(answer, nl=False)
+    if form == "parquet" and sys.stdout.isatty():
+        raise click.UsageError("Parquet is not text: name a file by --output, or redirect to one.")
+    _print_data(asking.query(asked, sql, form, _width()))
 
 
 @huzhu.command()
@@ -396,8 +422,12 @@ def report(
     """
     from flows import screen
     from flows.session import Progress
+    from results.atomic import check_output
     from results.report import contents, files
 
+    if output is not None:
+        check_output(output, ".html", ".htm")
+    _check_figures(figures)
     opened = _opened(run, results_dir)
     other = None if against is None else _opened(against, results_dir)
     with screen.progress() as show:
@@ -411,13 +441,7 @@ def report(
                 language,
                 lambda done, total: show(Progress("drawing", done, total, "figures")),
             )
-    click.echo(target)
-
-
-def _format_of(file: str) -> "Format":
-    """Return the format that a file's ending stands for: text where it stands for none."""
-    formats: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
-    return formats.get(Path(file).suffix, "table")
+    _echo(target)
 
 
 @huzhu.command()
@@ -429,7 +453,7 @@ def explore(run: str, results_dir: str, port: int, no_browser: bool) -> None:
     """Explore RUN in the browser: sliders over its points, and a what-if that runs live."""
     from flows.explore import serve
 
-    serve(_opened(run, results_dir).folder, port, not no_browser, click.echo)
+    serve(_opened(run, results_dir).folder, port, not no_browser, _echo)
 
 
 @huzhu.command()
@@ -471,8 +495,8 @@ def apportion(
     elif form == "json":
         text = charges.charges_json(cells, shared)
     else:
-        text = charges.charges_text(cells, shared)
-    click.echo(text, nl=False)
+        text = visible(charges.charges_text(cells, shared))
+    _print_data(text)
     if form != "table":
         for note in charges.notes(shared):
             click.echo(f"huzhu: {note}", err=True)
@@ -490,9 +514,9 @@ def scenarios(form: str) -> None:
     found = entries()
     if form == "json":
         records = [entry._asdict() for entry in found]
-        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        _print_data(json.dumps(records, indent=2, ensure_ascii=False) + "\n")
     else:
-        click.echo(show_scenarios(found, _width()), nl=False)
+        _echo(show_scenarios(found, _width()), nl=False)
 
 
 @huzhu.command(name="list")
@@ -502,7 +526,7 @@ def list_(results_dir: str) -> None:
     from results.run import list_runs
     from results.table import show_runs
 
-    click.echo(show_runs(list_runs(results_dir), _width()), nl=False)
+    _echo(show_runs(list_runs(results_dir), _width()), nl=False)
 
 
 @huzhu.command()
@@ -512,7 +536,7 @@ def show(run: str, results_dir: str) -> None:
     """Show what came out of a run, a row a point."""
     from results.table import show_run
 
-    click.echo(show_run(_opened(run, results_dir), _width()), nl=False)
+    _echo(show_run(_opened(run, results_dir), _width()), nl=False)
 
 
 @huzhu.command()
@@ -532,11 +556,12 @@ def schema(of: "Kind", output: str | None) -> None:
 
     text = json.dumps(json_schema(of), indent=2, ensure_ascii=False) + "\n"
     if output is None:
-        click.echo(text, nl=False)
+        _print_data(text)
         return
-    from results.atomic import write_whole
+    from results.atomic import check_output, write_output
 
-    write_whole(Path(output), text.encode())
+    check_output(output, ".json")
+    write_output(output, text.encode())
 
 
 @huzhu.command()
@@ -553,7 +578,7 @@ def warmup(engines: tuple[str, ...]) -> None:
     """Compile everything a run needs, ahead of the first run."""
     from flows.warmup import warm_up
 
-    click.echo(f"Kernels ready in {warm_up(engines):.1f} s.")
+    _echo(f"Kernels ready in {warm_up(engines):.1f} s.")
 
 
 @huzhu.command()
@@ -561,7 +586,7 @@ def version() -> None:
     """Print the version."""
     from flows.plan import version_of
 
-    click.echo(version_of("huzhu"))
+    _echo(version_of("huzhu"))
 
 
 def _opened(run: str, results_dir: str) -> "Run":
@@ -586,6 +611,18 @@ def _opened(run: str, results_dir: str) -> "Run":
     return open_run(current[0] if current else run)
 
 
+def _echo(message: object, nl: bool = True, err: bool = False) -> None:
+    """Print a message, parts of which may come from a file: nothing in it steers the terminal."""
+    click.echo(visible(str(message)), nl=nl, err=err)
+
+
+def _print_data(data: str | bytes) -> None:
+    """Print data as they are; on a terminal, text is made visible."""
+    if isinstance(data, str) and sys.stdout.isatty():
+        data = visible(data)
+    click.echo(data, nl=False, color=True)  # without it, click removes escape sequences
+
+
 def _width() -> int:
     """Return the characters that a line of output may have."""
     return shutil.get_terminal_size((120, 24)).columns
@@ -607,10 +644,10 @@ def _status_of(error: Exception) -> int:
     from results.run import RunError
 
     if isinstance(error, ClusterError | ConfigError | CutError | RunError | StoreError):
-        click.echo(f"huzhu: {error}", err=True)
+        _echo(f"huzhu: {error}", err=True)
         return BAD_INPUT
-    click.echo("".join(traceback.format_exception(error)), err=True)
-    click.echo(f"huzhu: internal failure: {error}", err=True)
+    _echo("".join(traceback.format_exception(error)), err=True)
+    _echo(f"huzhu: internal failure: {error}", err=True)
     return 1
 
 
@@ -625,10 +662,12 @@ def carry_out(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(huzhu(arguments, prog_name="huzhu", standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        _echo(text.getvalue(), nl=False, err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("huzhu: stopped; the same command goes on from what is finished", err=True)
+        _echo("huzhu: stopped; the same command goes on from what is finished", err=True)
         return INTERRUPTED
     except Exception as error:
         return _status_of(error)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from configs.visible import visible
 from flows.session import Progress, Show
 
 SECONDS_BETWEEN_LINES: Final = 5.0
@@ -56,7 +57,7 @@ def _line_teller() -> Show:
 
 def say(message: str) -> None:
     """Write a message to standard error."""
-    print(message, file=sys.stderr, flush=True)
+    print(visible(message), file=sys.stderr, flush=True)
 
 
 def account(wall: float, kernels: float, workers: int) -> str:

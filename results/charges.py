@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.cells import CellTable
+from configs.spreadsheet import guarded
+from configs.visible import visible
 
 FEWEST_DECIMALS: Final = 2
 MOST_DECIMALS: Final = 8
@@ -133,12 +135,15 @@ def notes(charges: Sequence[Charges]) -> list[str]:
 
 
 def charges_csv(cells: CellTable, charges: Sequence[Charges]) -> str:
-    """Return a line for each rule and cell, with headings: yuan a member, all digits."""
+    """Return a line for each rule and cell, with headings: yuan a member, all digits.
+
+    Names of cells that a spreadsheet takes for a formula are guarded (`configs.spreadsheet`).
+    """
     out = io.StringIO()
     records = list(_records(cells, charges))
     writer = csv.DictWriter(out, list(records[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({**record, "cell": guarded(str(record["cell"]))} for record in records)
     return out.getvalue()
 
 
@@ -171,7 +176,7 @@ def _block(columns: Sequence[Float64], cells: CellTable, sign: str = "") -> list
     before = math.floor(math.log10(largest)) + 1 if largest > 0 else FIGURES
     decimals = min(max(FIGURES - before, FEWEST_DECIMALS), MOST_DECIMALS)
     return [
-        [name, f"{cells.members[place]:,}"]
+        [visible(name), f"{cells.members[place]:,}"]
         # + 0.0 turns a rounded minus zero into zero
         + [
             f"{round(float(column[place]), decimals) + 0.0:{sign},.{decimals}f}"

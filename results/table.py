@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from configs.visible import visible
 from results.pooled import PooledRun, drawn_columns, pooled
 from results.run import Run, RunList
 from results.standard_error import means_sql
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import duckdb
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from configs.catalogue import Entry
 
@@ -457,10 +459,15 @@ def _natural_width(console: Console, table: Table) -> int:
 
 
 def memory_console(width: int) -> Console:
-    """Return a console that writes plain text into memory."""
+    """Return a console that writes plain text into memory, with nothing that steers a terminal."""
     from rich.console import Console
 
-    return Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
+    class VisibleText(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            """Return text as it is printed, in a cell or by itself."""
+            return super().render_str(visible(text), **options)
+
+    return VisibleText(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
 
 
 def printed_text(console: Console) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from results.atomic import StoreError, write_whole
+from results.atomic import StoreError, check_output_folder, write_output
 from results.places import Folder
 from results.report.page import Report, html
 from results.report.words import Language
@@ -44,7 +44,7 @@ def write_report(
     """
     page = html(made, language)
     if file is not None:
-        write_whole(Path(file), page.encode())
+        write_output(file, page.encode())
         return Path(file)
     RunStore(run.folder).write_file(REPORT_NAME, page)
     return run.folder / REPORT_NAME
@@ -76,6 +76,7 @@ def write_figures(
     StoreError
         A file cannot be written.
     """
+    check_output_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -87,6 +88,6 @@ def write_figures(
         contents = {"svg": svg.encode(), "png": figure.png(svg), "csv": figure.csv().encode()}
         for ending, content in contents.items():
             path = folder / f"{figure.name}.{ending}"
-            write_whole(path, content)
+            write_output(path, content)
             written.append(path)
     return written
