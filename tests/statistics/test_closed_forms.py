@@ -42,6 +42,47 @@ PER_YEAR = 12
 # A closed group so large that nobody misses those who claim, and claims are Poisson.
 CROWD = 100_000_000
 CLAIMS = 2.0  # a period, on average
+
+
+@pytest.mark.parametrize("cases", [0.05, 0.1, 1.0, 3.0, 10.0])
+@pytest.mark.parametrize("part", [1.0, 1 / 3], ids=["odd yuan", "fractions of a fen"])
+def test_the_conditional_mean_charges_small_pools_what_they_cost(cases: float, part: float) -> None:
+    """False alarm: 2 z-tests, 1e-6 together, for each of 10 pools, once by both engines.
+
+    E[E[X | S]] = E[X], period by period, whoever is still there: what a group paid less what it was
+    expected to cost has the mean 0. Two benefits without a common divisor, 25 people, of whom so
+    many have a case in the first period.
+    """
+    rates = np.array([0.2, 1.0])
+    heads = np.array([15, 10])
+    level = cases * PER_YEAR / (heads @ rates)
+    pool = a_scenario(
+        periods=3,
+        age_edges=(30, 45, 60),
+        plans={
+            "main": {
+                "rule": "conditional_mean",
+                "benefit": (
+                    {"from_age": 0, "benefit_yuan": 50_021.0 * part},
+                    {"from_age": 45, "benefit_yuan": 30_011.0 * part},
+                ),
+            }
+        },
+        claims={
+            "incidence": steep_table([rates[int(age >= 45)] for age in range(106)]),
+            "level": level,
+        },
+        initial_members=[people(15, age=40), people(10, age=50)],
+    )
+    histories = [simulate(pool, 71, 2_000)]
+    if (cases, part) == (1.0, 1.0):
+        histories.append(simulate_members(pool, 71, 500).history)
+    for history in histories:
+        cells = history.cells[:, 0][:, history.cells[0, 0]["exposure"] > 0]
+        assert cells.shape[1] == 2
+        assert_has_mean(cells["paid"] - cells["expected"], np.zeros(2))
+
+
 UNIT = 500.0  # yuan, a mild case; a severe one is two units
 STARTING_UNITS = 4.5  # money at first: between two units, so that rounding decides nothing
 
