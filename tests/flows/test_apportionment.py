@@ -204,3 +204,22 @@ def test_the_manual_shows_what_the_command_prints(
     (tmp_path / "cells.csv").write_text(table)
     monkeypatch.chdir(tmp_path)
     assert by_command(capsys, *command.removeprefix("$ huzhu apportion ").split()) == output
+
+
+def test_implausible_probabilities_are_warned_of_on_standard_error(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(TINY.replace("0.02", "2e-1"))
+    assert cli.carry_out(["apportion", str(file), "--bill", "400", "--rule", "equal"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"huzhu: warning: {file}: probability: 0.2 of the cell 'old' is ")
+    assert printed.err.count("\n") == 1
+    assert "400.00 yuan" in printed.out
+
+
+@pytest.mark.parametrize("bill", ["0_001", "1,5", "nan", "1e400"])
+def test_a_bill_that_is_no_number_is_refused(
+    file: Path, capsys: pytest.CaptureFixture[str], bill: str
+) -> None:
+    assert cli.carry_out(["apportion", str(file), "--bill", bill]) == 2
+    assert f"'--bill': expected a number, got '{bill}'" in capsys.readouterr().err

@@ -298,3 +298,19 @@ def test_an_internal_failure_shows_where_it_happened(
     told = capfd.readouterr().err
     assert "Traceback" in told
     assert told.splitlines()[-1] == "huzhu: internal failure: a bug"
+
+
+def test_warnings_come_before_the_run_a_line_each(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_foretell", lambda *_: None)
+    rows = "".join(f"{age},0.24,0.24\n" for age in range(60))
+    Path("my.csv").write_text(f"age,male,female\n{rows}", encoding="utf-8")
+    settings = ("--set", "claims.incidence=my.csv", "--dry-run", "--results", str(tmp_path))
+    assert cli.carry_out(["run", str(small), *settings]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("huzhu: warning: claims.incidence: my: ")
+    assert "0.24 a year at age " in line
+    assert cli.carry_out(["run", str(small), "--dry-run", "--results", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
