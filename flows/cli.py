@@ -49,22 +49,15 @@ results_option = click.option(
 )
 
 
-class _Number(click.ParamType[float]):
-    """A finite number, written as in files: digits may be grouped in threes."""
+def _number(text: str) -> float:
+    """Return the finite number of an option, written as in files: digits grouped in threes."""
+    from configs.numbers import NumberError, number_remedy, read_number
 
-    name = "number"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the number; the message of what is none has the remedy."""
-        from configs.numbers import NumberError, number_remedy, read_number
-
-        text = str(value)
-        try:
-            return read_number(text)
-        except NumberError:
-            self.fail(f"expected a number, got {text!r}{number_remedy(text)}", param, ctx)
+    try:
+        return read_number(text)
+    except NumberError:
+        remedy = number_remedy(text)
+        raise click.BadParameter(f"expected a number, got {text!r}{remedy}") from None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -456,9 +449,7 @@ def explore(run: str, results_dir: str, port: int, no_browser: bool) -> None:
 
 @huzhu.command()
 @click.argument("file")
-@click.option(
-    "--bill", "bill_yuan", type=_Number(), required=True, metavar="YUAN", help="Benefits."
-)
+@click.option("--bill", "bill_yuan", type=_number, required=True, metavar="YUAN", help="Benefits.")
 @click.option(
     "--rule",
     "rules",
@@ -466,9 +457,9 @@ def explore(run: str, results_dir: str, port: int, no_browser: bool) -> None:
     multiple=True,
     help="May be repeated; all of them without it.",
 )
-@click.option("--fee", "fee_rate", type=_Number(), default=0.0, metavar="RATE", help="On the bill.")
+@click.option("--fee", "fee_rate", type=_number, default="0", metavar="RATE", help="On the bill.")
 @click.option(
-    "--quota", type=_Number(), default=0.0, metavar="Z", help="What pooled_bands pools, 0 to 1."
+    "--quota", type=_number, default="0", metavar="Z", help="What pooled_bands pools, 0 to 1."
 )
 @click.option(
     "--format", "form", type=click.Choice(CHARGE_FORMATS), default="table", show_default=True
