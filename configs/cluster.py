@@ -4,6 +4,7 @@ The section says nothing about the numbers, which are the same on any cluster; s
 in a run's digest.
 """
 
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -231,10 +232,10 @@ def cluster_of(text: str) -> "Local | Scheduler | JobQueue | Gateway | Kubernete
     if "://" in text:
         return _checked({"kind": "scheduler", "address": text}, "--cluster")
     file = Path(text)
-    if not file.is_file():
+    if not os.path.isfile(file):  # unlike Path's, it takes names of any length
         raise ConfigError(
             "--cluster: expected `local`, the address of a scheduler, such as tcp://10.0.0.1:8786, "
-            f"or an existing YAML file, got {text!r}"
+            f"or an existing YAML file, got {brief(text)}"
         )
     tree = yaml_text.read(file)
     if isinstance(tree, dict) and isinstance(tree.get("cluster"), dict):

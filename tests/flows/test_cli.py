@@ -314,3 +314,24 @@ def test_warnings_come_before_the_run_a_line_each(
     assert "0.24 a year at age " in line
     assert cli.carry_out(["run", str(small), "--dry-run", "--results", str(tmp_path)]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "{}", "--dry-run"),
+        ("run", "{}/config.yaml", "--dry-run"),
+        ("run", "quickstart", "--dry-run", "--results", "{}"),
+        ("run", "quickstart", "--dry-run", "--cluster", "{}"),
+        ("calibrate", "{}"),
+        ("show", "{}"),
+        ("apportion", "{}", "--bill", "1"),
+    ],
+)
+def test_a_name_that_no_file_system_takes_is_refused_in_a_line(
+    arguments: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a" * 5000
+    assert cli.carry_out([argument.format(name) for argument in arguments]) == cli.BAD_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "expected" in line
