@@ -220,7 +220,8 @@ def _bounds(place: Place) -> str:
 
 def _length(place: Place) -> str:
     bounds = place.bounds
-    of = "characters" if place.kind is str else "entry" if 1 in bounds.values() else "entries"
+    last = bounds.get("max_length", bounds.get("min_length"))
+    of = "characters" if place.kind is str else "entry" if last == 1 else "entries"
     words = [
         f"{word} {bounds[name]}"
         for name, word in (("min_length", "at least"), ("max_length", "at most"))

@@ -17,7 +17,7 @@ from configs.axes import values_of
 from configs.cells import CellTable
 from configs.messages import ProblemsError
 from configs.scenario import SEXES, Scenario
-from configs.sweep import Config, Settings, point_count, scenario_at, scenario_with, settings_at
+from configs.sweep import Config, Settings, point_count, scenario_with, settings_at
 
 FACTOR: Final = 20.0
 """A rate is implausible above so many times the highest shipped rate of its age and sex.
@@ -82,7 +82,7 @@ def _variants(config: Config) -> Iterator[Scenario]:
     """Yield the scenarios of a sweep that are looked at; those that make none are left out."""
     count = 0
     for index in _first_points(config):
-        yield scenario_at(config, index)
+        yield from _made(config, settings_at(config, index))
     first = settings_at(config, 0)
     for path, axis in config.sweep.axes.items():
         if not path.startswith(_RELEVANT):
