@@ -133,22 +133,23 @@ def _table_warnings(scenario: Scenario) -> Iterator[str]:
     for field, table, level in tables:
         excess = _excess(table, level, _highest(field)) if table is not None else None
         if table is not None and excess is not None:
-            at_level = f" (level {level:.4g} included)" if level < 1 else ""
+            at_level = f", times the level {level:.4g}," if level < 1 else ""
+            times = level * excess.rate / excess.shipped
             yield (
                 f"claims.{field}: {table.name}: {excess.sex}: {excess.rate:.4g} a year at age "
-                f"{excess.age}{at_level} is {excess.rate / excess.shipped:,.0f} times the highest "
-                f"shipped rate at age {max(excess.age, YOUNGEST)} ({excess.shipped:.4g}); "
-                f"{excess.ages} of {2 * len(table.male)} rates are more than {FACTOR:.0f} times as "
-                f"high; {_likely_cause(table, excess.ratio)}"
+                f"{excess.age}{at_level} is {times:,.0f} times the highest shipped rate "
+                f"at age {max(excess.age, YOUNGEST)} ({excess.shipped:.4g}); {excess.ages} of "
+                f"{2 * len(table.male)} rates are more than {FACTOR:.0f} times as high; "
+                f"{_likely_cause(table, excess.ratio)}"
             )
 
 
 def _excess(table: AgeSexTable, level: float, highest: Floats) -> _Excess | None:
     """Return the most implausible rate of a table, None where all are plausible."""
-    rates = np.array([table.male, table.female]).T * level
+    rates = np.array([table.male, table.female]).T
     shipped = highest[table.first_age : table.last_age + 1]
     ratios = rates / shipped
-    implausible = ratios > FACTOR
+    implausible = ratios * level > FACTOR
     if not implausible.any():
         return None
     row, column = np.unravel_index(np.argmax(np.where(implausible, ratios, 0.0)), ratios.shape)
@@ -165,7 +166,8 @@ def _excess(table: AgeSexTable, level: float, highest: Floats) -> _Excess | None
 def _likely_cause(table: AgeSexTable, ratio: float) -> str:
     """Return what such rates probably are, and how to write them."""
     rates = np.array([table.male, table.female]).T
-    if len(rates) > 1 and (np.diff(rates, axis=0) <= 0).all() and rates[0].min() > 0.5:
+    falls = (np.diff(rates, axis=0) <= 0).all() and (rates[-1] < rates[0]).all()
+    if falls and rates[0].min() > 0.5:
         return "are they survivors (lx)? write the probability of a case within the year"
     if ratio < 300:
         return "are they per cent? 0.5 % is written 0.005"

@@ -79,7 +79,9 @@ def test_a_level_below_one_that_makes_probabilities_of_rates_is_no_fault(
     table(write, "mille.csv", lambda age: min(1.0, 1000 * SHIPPED.rate(age, "male")))
     assert warned(small, "claims.incidence=mille.csv", "claims.level=0.001") == ()
     (text,) = warned(small, "claims.incidence=mille.csv", "claims.level=0.5")
-    assert "(level 0.5 included)" in text
+    # 1000 * 0.000985 at 32, half of it beside 0.001078
+    assert "male: 0.985 a year at age 32, times the level 0.5, is 457 times" in text
+    assert "are they per mille?" in text
 
 
 def test_rates_within_twenty_times_of_the_shipped_ones_and_flat_ones_pass(
