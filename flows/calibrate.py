@@ -33,6 +33,7 @@ from pydantic import Field
 
 from configs.cluster import Cluster
 from configs.load import ConfigError
+from configs.plausibility import scenario_warnings
 from flows import calibration as planning
 from flows import posterior as made
 from flows import sampling, session
@@ -108,6 +109,8 @@ def calibrate(
         The results cannot be written.
     """
     run = planning.plan(config, results_dir, _sets(overrides, seed), until)
+    for text in scenario_warnings(run.calibration.scenario):
+        get_run_logger().warning(text)
     if run.is_complete() and not fresh:
         get_run_logger().info("The calibration is there, whole: %s", run.folder)
         return str(run.folder)

@@ -6,6 +6,7 @@ answered at once and leaves nothing behind.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ def plan(
             f"--results: expected a folder that this machine and its workers see, got {results_dir}"
         )
     file = Path(config_file)
-    if (file / CONFIG_NAME).is_file() and not overrides and until is None:
+    if os.path.isfile(file / CONFIG_NAME) and not overrides and until is None:
         parent, file = file.parent, file / CONFIG_NAME
     calibration = load_calibration(file, overrides, until)
     digest = calibration_digest(calibration)

@@ -53,6 +53,17 @@ results_option = click.option(
 )
 
 
+def _number(text: str) -> float:
+    """Return the finite number of an option, written as in files: digits grouped in threes."""
+    from configs.numbers import NumberError, number_remedy, read_number
+
+    try:
+        return read_number(text)
+    except NumberError:
+        remedy = number_remedy(text)
+        raise click.BadParameter(f"expected a number, got {text!r}{remedy}") from None
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def huzhu() -> None:
     """Simulate mutual-aid pools: claims, shares, membership and closure."""
@@ -108,10 +119,12 @@ def run(
     What is there already is not computed again: a run that was stopped goes on.
     """
     from configs.catalogue import locate
+    from configs.plausibility import warnings_of
     from flows import plan, screen
 
     config = str(locate(config))
     planned = plan.plan(config, results_dir, seed, overrides)
+    screen.warn(warnings_of(planned.config))
     settings = _cluster(where, workers, memory) or planned.config.cluster
     if dry_run:
         _foretell(planned, settings)
@@ -192,6 +205,7 @@ def calibrate(
     CONFIG is a calibration's file (configs/calibrations), or the folder of one. What is there
     already is not computed again: a fit that was stopped goes on where it was.
     """
+    from configs.plausibility import scenario_warnings
     from flows import calibration, screen
     from results.atomic import check_output
 
@@ -201,6 +215,7 @@ def calibrate(
     sets = [*overrides, *([] if seed is None else [f"sampler.seed={seed}"])]
     planned = calibration.plan(config, results_dir, sets, until)
     calibration.check_world(planned, world)
+    screen.warn(scenario_warnings(planned.calibration.scenario))
     settings = _cluster(where, workers, memory)
     if planned.is_complete() and not fresh:
         screen.say("The calibration is there; nothing is left to compute.")
@@ -458,7 +473,7 @@ def explore(run: str, results_dir: str, port: int, no_browser: bool) -> None:
 
 @huzhu.command()
 @click.argument("file")
-@click.option("--bill", "bill_yuan", type=float, required=True, metavar="YUAN", help="Benefits.")
+@click.option("--bill", "bill_yuan", type=_number, required=True, metavar="YUAN", help="Benefits.")
 @click.option(
     "--rule",
     "rules",
@@ -466,9 +481,9 @@ def explore(run: str, results_dir: str, port: int, no_browser: bool) -> None:
     multiple=True,
     help="May be repeated; all of them without it.",
 )
-@click.option("--fee", "fee_rate", type=float, default=0.0, metavar="RATE", help="On the bill.")
+@click.option("--fee", "fee_rate", type=_number, default="0", metavar="RATE", help="On the bill.")
 @click.option(
-    "--quota", type=float, default=0.0, metavar="Z", help="What pooled_bands pools, 0 to 1."
+    "--quota", type=_number, default="0", metavar="Z", help="What pooled_bands pools, 0 to 1."
 )
 @click.option(
     "--format", "form", type=click.Choice(CHARGE_FORMATS), default="table", show_default=True
@@ -482,10 +497,12 @@ def apportion(
     are known, weight, band, claims_yuan.
     """
     from configs.cells import read_cells
-    from flows import apportionment
+    from configs.plausibility import cell_warnings
+    from flows import apportionment, screen
     from results import charges
 
     cells = read_cells(file)
+    screen.warn(cell_warnings(cells, file))
     shared = [
         apportionment.apportion(cells, rule, bill_yuan, fee_rate, quota)
         for rule in dict.fromkeys(rules or apportionment.RULES)

@@ -35,6 +35,7 @@ from pydantic import Field
 
 from configs.cluster import Cluster
 from configs.load import ConfigError
+from configs.plausibility import warnings_of
 from configs.sweep import Sweep, engines
 from flows import plan as planning
 from flows import session
@@ -136,6 +137,8 @@ def sweep(
         The results cannot be written.
     """
     run = planning.plan(config, results_dir, seed, overrides, design)
+    for text in warnings_of(run.config):
+        get_run_logger().warning(text)
     if run.is_complete() and not fresh:
         run.tidy()
         get_run_logger().info("The run is there, whole: %s", run.folder)

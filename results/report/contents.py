@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from configs.plausibility import warnings_of
+from configs.sweep import Config
 from results.analysis.outcomes import OUTCOMES, estimates
 from results.analysis.survival import OPEN, survival
 from results.pooled import PooledRun, pooled
@@ -63,7 +65,7 @@ def report(run: Run, against: Run | None = None) -> Report:
     name = run.manifest.scenario_title
     return Report(
         Text(name, name),
-        state(run),
+        [*state(run), *_doubts(run)],
         [
             Section("what", Text("What was run", "运行内容"), story(run)),
             _at_a_glance(rows, labels, found, whole),
@@ -75,6 +77,12 @@ def report(run: Run, against: Run | None = None) -> Report:
             _trust(run, found, labels),
         ],
     )
+
+
+def _doubts(run: Run) -> list[Text]:
+    """Return the warnings of the run's configuration, as `huzhu run` wrote them."""
+    warnings = warnings_of(Config.model_validate(run.manifest.config))
+    return [Text(f"Warning: {text}", f"警告：{text}") for text in warnings]
 
 
 def _shown(

@@ -76,7 +76,7 @@ def test_all_problems_are_found_at_once_and_three_are_told(file: Path) -> None:
         "got 'x'",
         "cells.csv line 2: probability: expected a probability (0.5 % is written 0.005) from 0 to "
         "1, got '2'",
-        f"cells.csv line 3: expected 4 cells ({HEAD}), got 3: 'a,1,0'",
+        f"cells.csv line 3: expected 4 cells ({HEAD.replace(',', ', ')}), got 3: 'a,1,0'",
         "and 2 more",
     ]
 

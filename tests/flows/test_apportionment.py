@@ -241,7 +241,8 @@ def test_a_bill_below_what_is_certain_is_said_to_be_impossible(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text(TWO.replace("0.10", "1"))
-    assert by_command(capsys, file, "--bill", 100).endswith(
+    assert cli.carry_out(["apportion", str(file), "--bill", "100"]) == 0
+    assert capsys.readouterr().out.endswith(
         "impossible, 30,011.00 yuan is certain to be claimed. The charges are those of that bill, "
         "scaled down.\n"
     )
@@ -262,3 +263,22 @@ def test_an_approximation_stands_beside_its_error_in_every_format(
     assert record["method"] == "saddle_point"
     assert f"off by up to {record['error_yuan']:.2g} yuan" in text
     assert f"off by up to {record['error_yuan']:.2g} yuan" in err
+
+
+def test_implausible_probabilities_are_warned_of_on_standard_error(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(TINY.replace("0.02", "2e-1"))
+    assert cli.carry_out(["apportion", str(file), "--bill", "400", "--rule", "equal"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"huzhu: warning: {file}: probability: 0.2 of the cell 'old' is ")
+    assert printed.err.count("\n") == 1
+    assert "400.00 yuan" in printed.out
+
+
+@pytest.mark.parametrize("bill", ["0_001", "1,5", "nan", "1e400"])
+def test_a_bill_that_is_no_number_is_refused(
+    file: Path, capsys: pytest.CaptureFixture[str], bill: str
+) -> None:
+    assert cli.carry_out(["apportion", str(file), "--bill", bill]) == 2
+    assert f"'--bill': expected a number, got '{bill}'" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """The report of a run: what it says, the files beside it, and the page in a real browser."""
 
+import copy
 import csv
 import io
 import json
@@ -131,6 +132,17 @@ def test_points_that_failed_are_named(runs: SimpleNamespace) -> None:
     manifest = replace(runs.half.manifest, failures=(a_failure(2), a_failure(3)))
     told = said(contents.report(replace(runs.half, manifest=manifest)))
     assert "2 of 4 points failed (2, 3)" in told
+
+
+def test_warnings_of_the_configuration_are_in_the_report(
+    runs: SimpleNamespace, reports: dict[str, Report]
+) -> None:
+    config = copy.deepcopy(dict(runs.one.manifest.config))
+    config["scenario"]["claims"]["incidence"]["male"][30] = 0.24
+    manifest = replace(runs.one.manifest, config=config)
+    told = said(contents.report(replace(runs.one, manifest=manifest)))
+    assert "Warning: claims.incidence: incidence_cn_2020_28_diseases: male: 0.24 a year at" in told
+    assert "Warning: " not in said(reports["one"])
 
 
 def test_a_run_without_a_path_has_nothing_to_report(runs: SimpleNamespace) -> None:
