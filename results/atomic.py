@@ -22,8 +22,16 @@ from typing import BinaryIO, Final
 import pyarrow as pa
 
 _TEMPORARY: Final = re.compile(r"^\..+\.huzhu-(?P<host>[^~]*)~(?P<pid>\d+)~[0-9a-f]{8}\.tmp$")
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL: Final = (errno.ENOSPC, errno.EFBIG)
+_REMEDIES: Final = {
+    errno.EACCES: "allow writing there or use --results DIR with another folder",
+    errno.EPERM: "allow writing there or use --results DIR with another folder",
+    errno.EROFS: "use --results DIR with a folder on another disk",
+    errno.EMFILE: "raise the limit of this process, for example with `ulimit -n 4096`",
+    errno.ENFILE: "close other programs, or raise the limit of this machine (fs.file-max)",
+    errno.ENAMETOOLONG: "give a shorter name or use --results DIR with a shorter path",
+}
+"""What to do where the system refuses a file for another reason than space."""
 
 
 class StoreError(Exception):
@@ -174,23 +182,32 @@ def is_leftover(name: str) -> bool:
 
 
 def disk_full(path: Path, needs: int, free: int, error: OSError | None = None) -> str:
-    """Return the message for a file, or a run, of `needs` bytes where `free` are left."""
+    """Return the message for a file, or a run, of `needs` bytes where `free` are left.
+
+    A folder, or a file that was not begun, needs 0 bytes, which says nothing and is left out.
+    """
     cause = f" ({error.strerror})" if error and error.errno != errno.ENOSPC else ""
-    return (
-        f"{path}: disk full{cause}: needs {_size(needs)}, free {_size(free)}; "
-        "free space or use --results DIR"
-    )
+    wanted = f"needs {_size(needs)}, " if needs else ""
+    return f"{path}: disk full{cause}: {wanted}free {_size(free)}; free space or use --results DIR"
 
 
 def refusal(error: OSError, path: Path, needs: int = 0) -> str:
     """Return what kept a file of `needs` bytes, or a folder, from being written, and the remedy."""
+    if error.errno == errno.ENOSPC and not _has_inodes(path):
+        return (
+            f"{path}: the disk has no inodes left for another file or folder "
+            f"(free {_size(_free_bytes(path))}); remove files or use --results DIR"
+        )
     if error.errno in _FULL:
         return disk_full(path, needs, _free_bytes(path), error)
-    if error.errno in _REFUSED:
+    if error.errno == errno.EDQUOT:
+        wanted = f": needs {_size(needs)}" if needs else ""
         return (
-            f"{path}: not writable ({error.strerror}); "
-            "allow writing there or use --results DIR with another folder"
+            f"{path}: your quota on this disk is used up ({error.strerror}){wanted}; "
+            "remove files of yours or use --results DIR with a folder on another disk"
         )
+    if error.errno in _REMEDIES:
+        return f"{path}: not writable ({error.strerror}); {_REMEDIES[error.errno]}"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{path}: a file stands where a folder is needed; move it or use --results DIR"
     return f"{path}: cannot be written ({error.strerror or error}); use --results DIR"
@@ -216,6 +233,16 @@ def _free_bytes(path: Path) -> int:
         with contextlib.suppress(OSError):
             return shutil.disk_usage(place).free
     return 0
+
+
+def _has_inodes(path: Path) -> bool:
+    """Whether the disk that `path` is or would be on takes another file; true where unknown."""
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            found = os.statvfs(place)
+            # some file systems count none: they make them as needed
+            return found.f_files == 0 or found.f_favail > 0
+    return True
 
 
 def _size(count: int) -> str:
