@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
+from zipfile import BadZipFile
 
 from prefect import flow, get_run_logger, tags, task
 from prefect.artifacts import (
@@ -35,20 +36,18 @@ from configs.cluster import Cluster
 from configs.load import ConfigError
 from flows import calibration as planning
 from flows import posterior as made
-from flows import sampling, session
+from flows import repair, sampling, screen, session
 from flows.calibration import CALIBRATIONS_DIR, STATE_NAME, CalibrationPlan
 from flows.cluster import ClusterError
 from flows.plan import DIGITS
 from flows.sampling import Step, Workers
 from flows.session import Progress, Session
-from results.calibration.report import REPORT_NAME, bands_svg, write_report
+from results.calibration.report import PICTURE_NAME, REPORT_NAME, bands_svg, write_report
 from results.calibration.show import show
 from results.calibration.tables import open_calibration
 
 SECONDS_BETWEEN_UPDATES: Final = 3.0
 """How often the progress artifact is renewed."""
-
-PICTURE_NAME: Final = "bands.svg"
 
 
 def _run_name() -> str:
@@ -108,7 +107,7 @@ def calibrate(
         The results cannot be written.
     """
     run = planning.plan(config, results_dir, _sets(overrides, seed), until)
-    if run.is_complete() and not fresh:
+    if not fresh and repair.is_fitted(run, get_run_logger().warning):
         get_run_logger().info("The calibration is there, whole: %s", run.folder)
         return str(run.folder)
     engines = (run.calibration.scenario.engine,)
@@ -146,8 +145,7 @@ def fit(run: CalibrationPlan, here: Session) -> Step:
     """Move the particles from the prior to the posterior, from where they were left."""
     here.show(Progress("compiling", 0, 1, "moves"))
     here.wait_for_kernels()
-    file = run.folder / STATE_NAME
-    begun = sampling.unpacked(file.read_bytes()) if file.is_file() else None
+    begun = _begun(run.folder / STATE_NAME)
     watched, last = _Watched(here, run), begun
     for step in sampling.steps(run.calibration, Workers(here, run.address).fit, begun):
         run.store.write_file(STATE_NAME, sampling.packed(step))
@@ -156,6 +154,17 @@ def fit(run: CalibrationPlan, here: Session) -> Step:
     # A sampler that is not finished yields a step at least.
     assert last is not None, run.folder
     return last
+
+
+def _begun(file: Path) -> Step | None:
+    """Return the sampler as it was left, None where it was not begun or the file is damaged."""
+    try:
+        return sampling.unpacked(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        screen.say(f"{file}: cannot be read ({error}); the fit begins anew")
+        return None
 
 
 class _Watched:

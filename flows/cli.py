@@ -104,7 +104,7 @@ def run(
     What is there already is not computed again: a run that was stopped goes on.
     """
     from configs.catalogue import locate
-    from flows import plan, screen
+    from flows import plan, repair, screen
 
     config = str(locate(config))
     planned = plan.plan(config, results_dir, seed, overrides)
@@ -112,8 +112,7 @@ def run(
     if dry_run:
         _foretell(planned, settings)
         return
-    if planned.is_complete() and not fresh:
-        planned.tidy()
+    if not fresh and repair.is_finished(planned, screen.say):
         screen.say("The run is there; nothing is left to compute.")
         _tell(planned.folder)
         return
@@ -131,11 +130,11 @@ def retry(
 
     RUN is a run folder, or the beginning of its name in the results folder.
     """
-    from flows import plan, screen
+    from flows import plan, repair, screen
 
     folder = str(_opened(run, results_dir).folder)
     planned = plan.plan(folder)
-    if planned.is_complete():
+    if repair.is_finished(planned, screen.say):
         screen.say("Nothing of it has failed.")
         _tell(planned.folder)
         return
@@ -188,13 +187,13 @@ def calibrate(
     CONFIG is a calibration's file (configs/calibrations), or the folder of one. What is there
     already is not computed again: a fit that was stopped goes on where it was.
     """
-    from flows import calibration, screen
+    from flows import calibration, repair, screen
 
     sets = [*overrides, *([] if seed is None else [f"sampler.seed={seed}"])]
     planned = calibration.plan(config, results_dir, sets, until)
     calibration.check_world(planned, world)
     settings = _cluster(where, workers, memory)
-    if planned.is_complete() and not fresh:
+    if not fresh and repair.is_fitted(planned, screen.say):
         screen.say("The calibration is there; nothing is left to compute.")
     else:
         from flows.launch import launch_calibration
@@ -232,6 +231,7 @@ def _draw_calibration(folder: Path, figures: Path, language: "Language") -> None
 
 def _tell_calibration(folder: Path, forecast: str | None, world: str | None) -> None:
     """Print what came of a calibration, and its folder last."""
+    from flows.calibration import sweep_of
     from results.calibration.forecast_file import write_forecast_file
     from results.calibration.report import REPORT_NAME
     from results.calibration.show import show
@@ -243,7 +243,7 @@ def _tell_calibration(folder: Path, forecast: str | None, world: str | None) -> 
         write_forecast_file(run, Path(forecast), world)
         click.echo(f"Forecast: {forecast}")
     click.echo(f"Report: {folder / REPORT_NAME}")
-    click.echo(f"A sweep of the posterior: huzhu run {folder.parent / run.manifest['name']}.yaml")
+    click.echo(f"A sweep of the posterior: huzhu run {sweep_of(folder, run.manifest['name'])}")
     click.echo(folder)
 
 

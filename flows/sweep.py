@@ -37,7 +37,7 @@ from configs.cluster import Cluster
 from configs.load import ConfigError
 from configs.sweep import Sweep, engines
 from flows import plan as planning
-from flows import session
+from flows import repair, session
 from flows import simulate as simulating
 from flows.cluster import ClusterError, check_workers
 from flows.layout import Cut
@@ -136,8 +136,7 @@ def sweep(
         The results cannot be written.
     """
     run = planning.plan(config, results_dir, seed, overrides, design)
-    if run.is_complete() and not fresh:
-        run.tidy()
+    if not fresh and repair.is_finished(run, get_run_logger().warning):
         get_run_logger().info("The run is there, whole: %s", run.folder)
         return str(run.folder)
     settings = cluster or run.config.cluster

@@ -108,11 +108,13 @@ def test_the_flow_run_is_named_after_the_folder_and_leaves_artifacts(
     assert "A small pool" in ask(f"artifacts/summary-{digest}/latest")["data"]
 
 
-def test_the_flow_finds_a_whole_run_and_leaves_it_alone(swept: Swept, small: Path) -> None:
+def test_the_flow_finds_a_whole_run_and_leaves_its_tables_alone(swept: Swept, small: Path) -> None:
     folder = swept(7, 2)
     before = (folder / "manifest.json").read_bytes()
+    (folder / "report.html").unlink()
     assert sweep(str(small), str(folder.parent)) == str(folder)
     assert (folder / "manifest.json").read_bytes() == before
+    assert (folder / "report.html").is_file(), "what is lost of it is made again"
 
 
 @pytest.mark.parametrize(
