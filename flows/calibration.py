@@ -169,6 +169,15 @@ def plan(
     return CalibrationPlan(calibration, digest, parent / f"{calibration.name}-{digest[:DIGITS]}")
 
 
+def is_begun_since(run: CalibrationPlan, moment: float) -> bool:
+    """Whether a fit was begun with a new folder since a moment in seconds of `time.time`."""
+    manifest = run.manifest()
+    if manifest is None:
+        return False
+    # manifests have whole seconds
+    return datetime.fromisoformat(manifest["started"]).timestamp() >= int(moment)
+
+
 @contextmanager
 def held(run: CalibrationPlan, fresh: bool = False) -> Iterator[None]:
     """Hold a calibration's folder, made if it is not there, against other writers.

@@ -250,6 +250,15 @@ def begin(run: Plan) -> Manifest:
     return manifest
 
 
+def is_begun_since(run: Plan, moment: float) -> bool:
+    """Whether a run was begun, or taken up, since a moment in seconds of `time.time`."""
+    manifest = run.store.read_manifest()
+    if manifest is None:
+        return False
+    # manifests have whole seconds
+    return datetime.fromisoformat(manifest.started).timestamp() >= int(moment)
+
+
 @contextmanager
 def held(run: Plan, fresh: bool = False) -> Iterator[None]:
     """Hold a run's folder, made if it is not there, against other writers.

@@ -101,7 +101,7 @@ def test_all_of_it_lost_at_once_is_made_again(small: Path, killed: Path) -> None
 def test_a_report_of_fewer_paths_is_made_again(small: Path, killed: Path, tmp_path: Path) -> None:
     half = computed(small, tmp_path / "half", finished=False)
     assert ask("report", half.folder).exit_code == 0
-    shutil.copy(half.folder / REPORT_NAME, killed / REPORT_NAME)
+    shutil.copy(str(half.folder / REPORT_NAME), killed / REPORT_NAME)
     assert "older than the tables" in again(small, killed).stderr
     assert ask("report", killed, "--output", tmp_path / "other.html").exit_code == 0
     assert (killed / REPORT_NAME).read_bytes() == (tmp_path / "other.html").read_bytes()
@@ -154,7 +154,7 @@ def test_the_report_says_the_command_that_repeats_the_run(
     said = re.search(r"bit for bit: (huzhu run .*?)\.</span>", page)
     assert said is not None
     typed = shlex.split(said[1].replace("&#39;", "'").replace("&#34;", '"'))
-    assert Path(typed[-1]).samefile(run.folder / CONFIG_NAME)
+    assert Path(typed[-1]).samefile(str(run.folder / CONFIG_NAME))
     done = ask(*typed[1:], "--dry-run")
     assert done.exit_code == 0, done.stderr
     assert (
