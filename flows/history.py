@@ -143,6 +143,6 @@ async def _remove_oldest(db: "PrefectDBInterface") -> bool:
             await session.execute(sa.delete(table).where(table.flow_run_id.in_(old)))
         await session.execute(sa.delete(db.FlowRun).where(db.FlowRun.id.in_(old)))
         # events name their run in words only: those before the oldest run that is kept are old
-        for table in (db.EventResource, db.Event):
-            await session.execute(sa.delete(table).where(table.occurred < rows[0].created))
+        for events in (db.EventResource, db.Event):
+            await session.execute(sa.delete(events).where(events.occurred < rows[0].created))
     return True
