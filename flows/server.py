@@ -34,13 +34,16 @@ DISPENSABLE: Final[Mapping[str, Any]] = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": None,
     # The server runs from the same installation.
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": False,
-    # After 2 and 4 s it is known that the server is gone; the run goes on without it.
-    "PREFECT_CLIENT_MAX_RETRIES": 2,
+    # One more try after 2 s: a busy database has answered by then, a server that was killed never
+    # will, and a flow asks it three times more before it ends.
+    "PREFECT_CLIENT_MAX_RETRIES": 1,
+    "PREFECT_CLIENT_RETRY_JITTER_FACTOR": 0.0,
 }
 """Settings for a client of a temporary server."""
 
-MOST_RETRIES: Final = 3
-"""How often a request to a server of the user's is tried again unless they say it, within 14 s."""
+MOST_RETRIES: Final = 2
+"""How often a request to a server of the user's is tried again, after 2 and 4 s, unless they set
+`PREFECT_CLIENT_MAX_RETRIES`."""
 
 
 class ServerError(Exception):
