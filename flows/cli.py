@@ -101,7 +101,7 @@ def run(
     """Run the sweep of CONFIG; the last line printed is the run's folder.
 
     CONFIG is a file, or the name of a configuration that comes with huzhu (`huzhu scenarios`).
-    What is there already is not computed again: a run that was stopped goes on. A file of it that is
+    What is there already is not computed again: a run that was stopped goes on. A file that is
     missing or damaged is named and made again.
     """
     from configs.catalogue import locate
