@@ -116,11 +116,12 @@ def run(
     """Run the sweep of CONFIG; the last line printed is the run's folder.
 
     CONFIG is a file, or the name of a configuration that comes with huzhu (`huzhu scenarios`).
-    What is there already is not computed again: a run that was stopped goes on.
+    What is there already is not computed again: a run that was stopped goes on. A file that is
+    missing or damaged is named and made again.
     """
     from configs.catalogue import locate
     from configs.plausibility import warnings_of
-    from flows import plan, screen
+    from flows import plan, repair, screen
 
     config = str(locate(config))
     planned = plan.plan(config, results_dir, seed, overrides)
@@ -129,8 +130,7 @@ def run(
     if dry_run:
         _foretell(planned, settings)
         return
-    if planned.is_complete() and not fresh:
-        planned.tidy()
+    if not fresh and repair.is_finished(planned, screen.say):
         screen.say("The run is there; nothing is left to compute.")
         _tell(planned.folder)
         return
@@ -148,11 +148,11 @@ def retry(
 
     RUN is a run folder, or the beginning of its name in the results folder.
     """
-    from flows import plan, screen
+    from flows import plan, repair, screen
 
     folder = str(_opened(run, results_dir).folder)
     planned = plan.plan(folder)
-    if planned.is_complete():
+    if repair.is_finished(planned, screen.say):
         screen.say("Nothing of it has failed.")
         _tell(planned.folder)
         return
@@ -206,7 +206,7 @@ def calibrate(
     already is not computed again: a fit that was stopped goes on where it was.
     """
     from configs.plausibility import scenario_warnings
-    from flows import calibration, screen
+    from flows import calibration, repair, screen
     from results.atomic import check_output
 
     if forecast is not None:
@@ -217,7 +217,7 @@ def calibrate(
     calibration.check_world(planned, world)
     screen.warn(scenario_warnings(planned.calibration.scenario))
     settings = _cluster(where, workers, memory)
-    if planned.is_complete() and not fresh:
+    if not fresh and repair.is_fitted(planned, screen.say):
         screen.say("The calibration is there; nothing is left to compute.")
     else:
         from flows.launch import launch_calibration
@@ -263,6 +263,7 @@ def _draw_calibration(folder: Path, figures: Path, language: "Language") -> None
 
 def _tell_calibration(folder: Path, forecast: str | None, world: str | None) -> None:
     """Print what came of a calibration, and its folder last."""
+    from flows.calibration import sweep_of
     from results.calibration.forecast_file import write_forecast_file
     from results.calibration.report import REPORT_NAME
     from results.calibration.show import show
@@ -274,7 +275,7 @@ def _tell_calibration(folder: Path, forecast: str | None, world: str | None) -> 
         write_forecast_file(run, Path(forecast), world)
         _echo(f"Forecast: {forecast}")
     _echo(f"Report: {folder / REPORT_NAME}")
-    _echo(f"A sweep of the posterior: huzhu run {folder.parent / run.manifest['name']}.yaml")
+    _echo(f"A sweep of the posterior: huzhu run {sweep_of(folder, run.manifest['name'])}")
     _echo(folder)
 
 

@@ -22,11 +22,19 @@ from typing import BinaryIO, Final
 import pyarrow as pa
 
 _TEMPORARY: Final = re.compile(r"^\..+\.huzhu-(?P<host>[^~]*)~(?P<pid>\d+)~[0-9a-f]{8}\.tmp$")
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL: Final = (errno.ENOSPC, errno.EFBIG)
 _OTHER_RESULTS: Final = "use --results DIR"
 _OTHER_FILE: Final = "name another file"
 _OTHER_FOLDER: Final = "name another folder"
+_REMEDIES: Final = {
+    errno.EACCES: "allow writing there or {other}",
+    errno.EPERM: "allow writing there or {other}",
+    errno.EROFS: "{other} on another disk",
+    errno.EMFILE: "raise the limit of this process, for example with `ulimit -n 4096`",
+    errno.ENFILE: "close other programs, or raise the limit of this machine (fs.file-max)",
+    errno.ENAMETOOLONG: "give a shorter name or {other}",
+}
+"""What to do where the system refuses a file for another reason than space."""
 
 
 class StoreError(Exception):
@@ -254,20 +262,33 @@ def is_leftover(name: str) -> bool:
 def disk_full(
     path: Path, needs: int, free: int, error: OSError | None = None, remedy: str = _OTHER_RESULTS
 ) -> str:
-    """Return the message for a file, or a run, of `needs` bytes where `free` are left."""
+    """Return the message for a file, or a run, of `needs` bytes where `free` are left.
+
+    A folder, or a file that was not begun, needs 0 bytes, which says nothing and is left out.
+    """
     cause = f" ({error.strerror})" if error and error.errno != errno.ENOSPC else ""
-    return (
-        f"{path}: disk full{cause}: needs {_size(needs)}, free {_size(free)}; "
-        f"free space or {remedy}"
-    )
+    wanted = f"needs {_size(needs)}, " if needs else ""
+    return f"{path}: disk full{cause}: {wanted}free {_size(free)}; free space or {remedy}"
 
 
 def refusal(error: OSError, path: Path, needs: int = 0, remedy: str = _OTHER_RESULTS) -> str:
     """Return what kept a file of `needs` bytes, or a folder, from being written, and the remedy."""
+    if error.errno == errno.ENOSPC and not _has_inodes(path):
+        return (
+            f"{path}: the disk has no inodes left for another file or folder "
+            f"(free {_size(_free_bytes(path))}); remove files or {remedy}"
+        )
     if error.errno in _FULL:
         return disk_full(path, needs, _free_bytes(path), error, remedy)
-    if error.errno in _REFUSED:
-        return f"{path}: not writable ({error.strerror}); allow writing there or {remedy}"
+    if error.errno == errno.EDQUOT:
+        wanted = f": needs {_size(needs)}" if needs else ""
+        return (
+            f"{path}: your quota on this disk is used up ({error.strerror}){wanted}; "
+            f"remove files of yours or {remedy} on another disk"
+        )
+    if error.errno in _REMEDIES:
+        what = _REMEDIES[error.errno].format(other=remedy)
+        return f"{path}: not writable ({error.strerror}); {what}"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{path}: a file stands where a folder is needed; move it or {remedy}"
     return f"{path}: cannot be written ({error.strerror or error}); {remedy}"
@@ -293,6 +314,16 @@ def _free_bytes(path: Path) -> int:
         with contextlib.suppress(OSError):
             return shutil.disk_usage(place).free
     return 0
+
+
+def _has_inodes(path: Path) -> bool:
+    """Whether the disk that `path` is or would be on takes another file; true where unknown."""
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            found = os.statvfs(place)
+            # some file systems count none: they make them as needed
+            return found.f_files == 0 or found.f_favail > 0
+    return True
 
 
 def _size(count: int) -> str:

@@ -7,6 +7,7 @@ over its axes.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from configs.plausibility import warnings_of
 from configs.sweep import Config
 from results.analysis.outcomes import OUTCOMES, estimates
 from results.analysis.survival import OPEN, survival
+from results.places import Folder
 from results.pooled import PooledRun, pooled
 from results.report import course, sweep
 from results.report.figure import Figure
@@ -23,6 +25,7 @@ from results.report.page import Heading, Report, Rows, Section
 from results.report.story import labels_of, state, story
 from results.report.words import Text, term
 from results.run import Run, RunError
+from results.store import CONFIG_NAME
 from results.table import short_names
 
 POINTS_OVER_TIME: Final = 24
@@ -257,7 +260,7 @@ def _trust(run: Run, found: pa.Table, labels: Mapping[int, str]) -> Section:
     """Return how sure the figures are, and how to make them again."""
     manifest = run.manifest
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    again = f"huzhu run {manifest.name}/config.yaml --seed {manifest.seed}"
+    again = f"huzhu run {_typed(run.folder / CONFIG_NAME)}"
     return Section(
         "trust",
         Text("How sure, and how made", "可信度与复现"),
@@ -277,6 +280,12 @@ def _trust(run: Run, found: pa.Table, labels: Mapping[int, str]) -> Section:
         # how sure a mean over draws is depends on their number as well as on that of the paths
         [] if pooled(run) is not run else [_needed(found, labels)],
     )
+
+
+def _typed(file: Folder) -> str:
+    """Return a file as one types it in a shell, in the words in which the run was opened."""
+    typed = str(file)
+    return shlex.quote(f"./{typed}" if typed.startswith("-") else typed)
 
 
 def _needed(found: pa.Table, labels: Mapping[int, str]) -> Rows:

@@ -103,6 +103,8 @@ def test_what_is_lost_or_damaged_is_computed_again_byte_for_byte(
     (copy / "share_and_members.svg").unlink()
     done = huzhu("run", small, "--results", tmp_path)
     assert done.returncode == 0, done.stderr
+    table = copy / "periods" / "from_point=0" / "periods-00000.parquet"
+    assert f"{table}: missing or damaged; all paths are simulated again" in done.stderr
     assert f"{copy} is there (4 points, 40 paths)" in done.stderr
     assert done.stdout.splitlines()[-1] == str(copy)
     assert contents(copy) == contents(run)

@@ -64,7 +64,7 @@ def test_a_table_in_a_file_is_whole(run: Run, tmp_path: Path) -> None:
         ("file/x.csv", "expected a folder at .*/file, got a file"),
         (
             f"{'x' * 300}.csv",
-            r"x\.csv: cannot be written \(File name too long\); name another file",
+            r"x\.csv: not writable \(File name too long\); give a shorter name or name another",
         ),
         ("pipe", "expected an ordinary file, got a device or a pipe"),
         ("/dev/null", "expected an ordinary file, got a device or a pipe"),
