@@ -93,9 +93,9 @@ def find_kinds(cells: Cells) -> Kinds:
             rank += 1
         kind[slot] = rank
     return Kinds(
-        member_cells[:members].copy(),
+        member_cells[:members],
         kind,
-        benefit[:kinds].copy(),
+        benefit[:kinds],
         np.zeros(kinds, np.int64),
         np.zeros(members, np.float64),
         np.zeros((kinds, cells.severity.size), np.float64),
@@ -241,7 +241,8 @@ def count_cases(cells: Cells, kinds: Kinds, counts: CaseCounts) -> None:
         weight = counts.weight[slot, : most + 1]
         last = set_case_weights(cells.count[kinds.member_cells[slot]], kinds.odds[slot], weight)
         counts.last[slot] = last
-        counts.before[slot] = law[kind]
+        for cases in range(most + 1):
+            counts.before[slot, cases] = law[kind, cases]
         for cases in range(most, -1, -1):
             total = 0.0
             for own in range(min(cases, last) + 1):
@@ -251,7 +252,12 @@ def count_cases(cells: Cells, kinds: Kinds, counts: CaseCounts) -> None:
 
 @kernel
 def charge_by_cases(
-    cells: Cells, kinds: Kinds, counts: CaseCounts, burden: Float64, contribution: Float64
+    cells: Cells,
+    kinds: Kinds,
+    counts: CaseCounts,
+    burden: Float64,
+    mass: float,
+    contribution: Float64,
 ) -> None:
     """Charge every member their expected number of cases at what a case costs, given S.
 
@@ -264,7 +270,8 @@ def charge_by_cases(
     kinds : Kinds
     counts : CaseCounts
     burden : float64[K, M], yuan that a case costs on average, times the probability of that many
-        cases of the kind and of S, over the probability of S; changed
+        cases of the kind and of S; changed
+    mass : float64, > 0, probability of S
     contribution : float64[cells], filled, yuan a member
     """
     contribution[:] = 0.0
@@ -286,4 +293,4 @@ def charge_by_cases(
             charge += counts.before[slot, earlier] * expected
             burden[kind, earlier] = carried
         cell = kinds.member_cells[slot]
-        contribution[cell] = charge / cells.count[cell]
+        contribution[cell] = charge / (mass * cells.count[cell])

@@ -132,7 +132,9 @@ def conditional_mean_by_counts(
     tilt_kinds(cells, kinds, theta)
     tolerance = min(HALF_FEN, PART_OF_CASE * smallest_case(cells, kinds)) + ROUNDING * total
     steps = bound_cases(cells, kinds, total + tolerance)
-    size = int(np.max(kinds.most)) + 1
+    size = 1
+    for most in kinds.most:
+        size = max(size, most + 1)
     if steps > MOST_STEPS or kinds.kind.size * size > MOST_COUNTS:
         return SADDLE_POINT
     counts = CaseCounts(
@@ -148,7 +150,7 @@ def conditional_mean_by_counts(
         return SADDLE_POINT
     if mass <= 0.0:
         return BETWEEN
-    charge_by_cases(cells, kinds, counts, burden / mass, contribution)
+    charge_by_cases(cells, kinds, counts, burden, mass, contribution)
     split_in_proportion(cells.count, contribution, total, contribution)
     return method
 
@@ -298,7 +300,9 @@ def largest_error(cells: Cells, total: float, method: int, contribution: Float64
     steps = np.empty((cells.count.size, cells.severity.size), np.int64)
     unit = max(1, set_steps(cells, steps)) / FEN_PER_YUAN
     matching = math.exp(likely) * unit / (2.0 * math.sqrt(math.pi * variance))
-    cases = np.sum(kinds.severity)
+    cases = 0.0
+    for number in kinds.severity.reshape(-1):
+        cases += number
     error = 0.0
     for slot in range(kinds.kind.size):
         expected, own = losses[kinds.kind[slot]]

@@ -200,8 +200,10 @@ def grow_sums(outcomes: Outcomes, start: int, low: Float64, high: float, sums: S
 def sort_order(value: Float64) -> Int64:
     """Give the order that sorts values, by merging ever longer runs: int64[size]."""
     size = value.size
-    order = np.arange(size)
+    order = np.empty(size, np.int64)
     merged = np.empty(size, np.int64)
+    for place in range(size):
+        order[place] = place
     run = 1
     while run < size:
         for start in range(0, size, 2 * run):
@@ -314,10 +316,17 @@ def enumerate_outcomes(
     middle = middle_kind(outcomes)
     first = make_sums(middle)
     second = make_sums(kinds - middle)
+    # what the kinds still to come can add at most; for the second half, those of the first as well
+    low = np.empty(kinds + 1, np.float64)
+    for kind in range(kinds + 1):
+        low[kind] = total - tolerance - reach[kind]
     high = total + tolerance
-    found = grow_sums(outcomes, 0, total - tolerance - reach[: middle + 1], high, first)
-    low = total - tolerance - reach[0] + reach[middle] - reach[middle:]
-    if found < 0 or grow_sums(outcomes, middle, low, high, second) < 0:
+    found = grow_sums(outcomes, 0, low[: middle + 1], high, first)
+    for kind in range(middle, kinds + 1):
+        low[kind] -= reach[0] - reach[middle]
+    if found >= 0:
+        found = grow_sums(outcomes, middle, low[middle:], high, second)
+    if found < 0:
         return -1.0
     mass = match_sums(first, second, (total, tolerance), MOST_VISITS)
     burden[:] = 0.0
@@ -368,28 +377,29 @@ def match_on_lattice(outcomes: Outcomes, total: float, points: int, burden: Floa
     for kind in range(kinds - 1, -1, -1):
         for outcome in range(outcomes.first[kind], outcomes.first[kind + 1]):
             point, part = move(outcomes, outcome, step)
-            room = max(0, points + 1 - point)
-            chance = outcomes.chance[outcome]
-            low = after[kind + 1, point : point + room]
-            high = after[kind + 1, point + 1 : point + 1 + room]
-            after[kind, :room] += chance * ((1.0 - part) * low + part * high)
+            low = outcomes.chance[outcome] * (1.0 - part)
+            high = outcomes.chance[outcome] * part
+            for start in range(points + 1 - point):
+                after[kind, start] += low * after[kind + 1, start + point]
+                after[kind, start] += high * after[kind + 1, start + point + 1]
     burden[:] = 0.0
-    before = np.zeros(points + 2, np.float64)
-    before[0] = 1.0
+    before = np.zeros((2, points + 2), np.float64)
+    before[0, 0] = 1.0
     for kind in range(kinds):
-        reached = np.zeros(points + 2, np.float64)
+        here, following = before[kind % 2], before[1 - kind % 2]
+        following[:] = 0.0
         for outcome in range(outcomes.first[kind], outcomes.first[kind + 1]):
             point, part = move(outcomes, outcome, step)
-            room = max(0, points + 1 - point)
-            chance = outcomes.chance[outcome]
-            come = chance * before[:room]
-            reached[point : point + room] += (1.0 - part) * come
-            reached[point + 1 : point + 1 + room] += part * come
-            low = after[kind + 1, point : point + room]
-            high = after[kind + 1, point + 1 : point + 1 + room]
+            low = outcomes.chance[outcome] * (1.0 - part)
+            high = outcomes.chance[outcome] * part
+            mass = 0.0
+            for start in range(points + 1 - point):
+                end = start + point
+                following[end] += low * here[start]
+                following[end + 1] += high * here[start]
+                mass += here[start] * low * after[kind + 1, end]
+                mass += here[start] * high * after[kind + 1, end + 1]
             cases = outcomes.cases[outcome]
             if cases > 0:
-                mass = np.sum(come * ((1.0 - part) * low + part * high))
                 burden[kind, cases] += mass * outcomes.loss[outcome] / cases
-        before = reached
     return float(after[0, 0])

@@ -121,7 +121,7 @@ def test_members_are_charged_their_expected_cases_given_those_of_the_kind() -> N
     burden = np.zeros((2, 4))
     # one case of the first kind, for certain, at 6 yuan; none of the second
     burden[0, 1] = 6.0
-    charge_by_cases(pool, kinds, counts, burden, charge)
+    charge_by_cases(pool, kinds, counts, burden, 1.0, charge)
     one = 0.2 * 0.25
     other = 0.8 * 0.5
     assert charge == pytest.approx(
