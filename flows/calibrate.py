@@ -28,12 +28,14 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 from prefect.tasks import exponential_backoff
 from pydantic import Field
 
 from configs.cluster import Cluster
 from configs.load import ConfigError
 from flows import calibration as planning
+from flows import forecast as foretelling
 from flows import posterior as made
 from flows import sampling, session
 from flows.calibration import CALIBRATIONS_DIR, STATE_NAME, CalibrationPlan
@@ -44,6 +46,8 @@ from flows.session import Progress, Session
 from results.calibration.report import REPORT_NAME, bands_svg, write_report
 from results.calibration.show import show
 from results.calibration.tables import open_calibration
+
+environment.bypass_unusable_proxies(get_current_settings().api.url)
 
 SECONDS_BETWEEN_UPDATES: Final = 3.0
 """How often the progress artifact is renewed."""
@@ -112,15 +116,17 @@ def calibrate(
         get_run_logger().info("The calibration is there, whole: %s", run.folder)
         return str(run.folder)
     engines = (run.calibration.scenario.engine,)
-    with (
-        planning.held(run, fresh),
-        session.joined(cluster, engines) as here,
-        tags(run.calibration.name),
-    ):
-        manifest = prepare(run)
-        fitted = fit(run, here)
-        forecast(run, here, fitted)
-        report(run, here, manifest, fitted)
+    run.check_folder()
+    if not session.is_open():
+        foretelling.check(run.calibration, cluster)
+    with session.joined(cluster, engines) as here:
+        # of workers that others started, only now
+        foretelling.check_memory(run.calibration, here.memory_bytes)
+        with planning.held(run, fresh), tags(run.calibration.name):
+            manifest = prepare(run)
+            fitted = fit(run, here)
+            forecast(run, here, fitted)
+            report(run, here, manifest, fitted)
     return str(run.folder)
 
 

@@ -4,7 +4,7 @@ Imports of weight stand inside the commands, so that `huzhu --help` answers at o
 which imports this module as the program's main one, does not pay for them.
 
 Exit status: 0 done; 1 internal failure; 2 bad input; 3 done but for some points, which failed;
-130 stopped by Ctrl-C; 143 by SIGTERM.
+130 stopped by Ctrl-C; 141 nobody reads the output any more; 143 stopped by SIGTERM.
 """
 
 import shutil
@@ -17,6 +17,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
+
+from flows import streams
 
 if TYPE_CHECKING:
     from configs.cluster import Cluster
@@ -36,6 +38,7 @@ BAD_INPUT: Final = 2
 POINTS_FAILED: Final = 3
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
+READER_GONE: Final = 128 + signal.SIGPIPE
 FAILURES_SHOWN: Final = 5
 EXAMPLE: Final = "select point, avg(members_end) as members_end from paths group by point"
 
@@ -197,12 +200,13 @@ def calibrate(
     if planned.is_complete() and not fresh:
         screen.say("The calibration is there; nothing is left to compute.")
     else:
-        from flows.launch import launch_calibration
+        from flows import launch
 
+        launch.check(planned, settings)
         screen.say(calibration.intention(planned))
         engines = (planned.calibration.scenario.engine,)
         with screen.progress() as show:
-            launch_calibration(
+            launch.launch_calibration(
                 *(config, results_dir, until, seed, overrides, settings),
                 show=show,
                 started=STARTED,
@@ -264,8 +268,9 @@ def _cluster(where: str | None, workers: int | None, memory: str | None) -> "Clu
 
 def _foretell(planned: "Plan", settings: "Cluster | None") -> None:
     """Print what a run is going to take."""
-    from flows import forecast, screen
+    from flows import forecast, launch, screen
 
+    launch.check(planned, settings)
     screen.say("Simulating a few paths to measure them; compiling first, if need be.")
     for name, what in forecast.told(forecast.forecast(planned, settings)):
         click.echo(f"{name:9}{what}")
@@ -280,17 +285,13 @@ def _carry_on(
 ) -> None:
     """Run what is missing, and print what came of it."""
     from configs.sweep import engines
-    from flows import plan, screen
+    from flows import launch, screen
     from results.run import open_run
-    from results.store import check_writable
 
-    needs = plan.COPIES * planned.disk_bytes if planned.cut() is None else 0
-    check_writable(planned.folder.parent, needs)
+    launch.check(planned, settings)
     screen.say(_intention(planned))
-    from flows.launch import launch
-
     with screen.progress() as show:
-        done = launch(
+        done = launch.launch(
             *given,
             settings,
             show=show,
@@ -371,7 +372,7 @@ def query(
         asking.save_query(asked, sql, output, form or _format_of(output))
         return
     answer = asking.query(asked, sql, form or "table", _width())
-    click.echo(answer, nl=False)
+    streams.write_data(answer, form or "table")
 
 
 @huzhu.command()
@@ -472,7 +473,7 @@ def apportion(
         text = charges.charges_json(cells, shared)
     else:
         text = charges.charges_text(cells, shared)
-    click.echo(text, nl=False)
+    streams.write_data(text, form)
 
 
 @huzhu.command()
@@ -487,7 +488,7 @@ def scenarios(form: str) -> None:
     found = entries()
     if form == "json":
         records = [entry._asdict() for entry in found]
-        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        streams.write_data(json.dumps(records, indent=2, ensure_ascii=False) + "\n", form)
     else:
         click.echo(show_scenarios(found, _width()), nl=False)
 
@@ -529,7 +530,7 @@ def schema(of: "Kind", output: str | None) -> None:
 
     text = json.dumps(json_schema(of), indent=2, ensure_ascii=False) + "\n"
     if output is None:
-        click.echo(text, nl=False)
+        streams.write_data(text, "json")
         return
     from results.atomic import write_whole
 
@@ -600,10 +601,18 @@ def _status_of(error: Exception) -> int:
     from configs.load import ConfigError
     from flows.cluster import ClusterError
     from flows.layout import CutError
+    from flows.server import ServerError
     from results.atomic import StoreError
     from results.run import RunError
 
-    if isinstance(error, ClusterError | ConfigError | CutError | RunError | StoreError):
+    if isinstance(error, streams.OutputError):
+        streams.give_up_output()
+        if error.is_closed:
+            return READER_GONE
+        streams.say(f"huzhu: {error}")
+        return BAD_INPUT
+    refusals = (ClusterError, ConfigError, CutError, RunError, ServerError, StoreError)
+    if isinstance(error, refusals):
         click.echo(f"huzhu: {error}", err=True)
         return BAD_INPUT
     click.echo("".join(traceback.format_exception(error)), err=True)
@@ -634,6 +643,7 @@ def carry_out(arguments: Sequence[str] | None = None) -> int:
 def main() -> NoReturn:
     """Run `huzhu` and exit."""
     signal.signal(signal.SIGTERM, _terminate)
+    streams.prepare()
     sys.exit(carry_out())
 
 
