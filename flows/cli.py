@@ -268,9 +268,9 @@ def _cluster(where: str | None, workers: int | None, memory: str | None) -> "Clu
 
 def _foretell(planned: "Plan", settings: "Cluster | None") -> None:
     """Print what a run is going to take."""
-    from flows import forecast, launch, screen
+    from flows import forecast, screen
 
-    launch.check(planned, settings)
+    forecast.check(planned.config, settings)
     screen.say("Simulating a few paths to measure them; compiling first, if need be.")
     for name, what in forecast.told(forecast.forecast(planned, settings)):
         click.echo(f"{name:9}{what}")

@@ -59,9 +59,8 @@ def forecast(run: Plan, settings: Cluster | None) -> Forecast:
     Raises
     ------
     ClusterError, CutError
-        As of `check`.
+        As of `check`, which is asked before anything is compiled.
     """
-    check(run.config, settings)
     warmup.warm_up(engines(run.config))
     cost = pilot.measure(run.config)
     workers, memory = expected(settings)
