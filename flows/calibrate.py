@@ -29,6 +29,7 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 from prefect.tasks import exponential_backoff
 from pydantic import Field
 
@@ -36,6 +37,7 @@ from configs.cluster import Cluster
 from configs.load import ConfigError
 from configs.plausibility import scenario_warnings
 from flows import calibration as planning
+from flows import forecast as foretelling
 from flows import posterior as made
 from flows import repair, sampling, screen, session
 from flows.calibration import CALIBRATIONS_DIR, STATE_NAME, CalibrationPlan
@@ -46,6 +48,8 @@ from flows.session import Progress, Session
 from results.calibration.report import PICTURE_NAME, REPORT_NAME, bands_svg, write_report
 from results.calibration.show import show
 from results.calibration.tables import open_calibration
+
+environment.bypass_unusable_proxies(get_current_settings().api.url)
 
 SECONDS_BETWEEN_UPDATES: Final = 3.0
 """How often the progress artifact is renewed."""
@@ -140,16 +144,18 @@ def finish(
 def _carry_out(run: CalibrationPlan, cluster: Cluster | None, fresh: bool) -> str:
     """Compute what is missing of a fit, and return its folder."""
     engines = (run.calibration.scenario.engine,)
-    with (
-        planning.held(run, fresh),
-        session.joined(cluster, engines) as here,
-        tags(run.calibration.name),
-    ):
-        stage = here.record.stage
-        manifest = stage(prepare, run)
-        fitted = stage(fit, run, here)
-        stage(forecast, run, here, fitted)
-        stage(report, run, here, manifest, fitted)
+    run.check_folder()
+    if not session.is_open():
+        foretelling.check(run.calibration, cluster)
+    with session.joined(cluster, engines) as here:
+        # of workers that others started, only now
+        foretelling.check_memory(run.calibration, here.memory_bytes)
+        with planning.held(run, fresh), tags(run.calibration.name):
+            stage = here.record.stage
+            manifest = stage(prepare, run)
+            fitted = stage(fit, run, here)
+            stage(forecast, run, here, fitted)
+            stage(report, run, here, manifest, fitted)
     return str(run.folder)
 
 

@@ -73,6 +73,18 @@ class CalibrationPlan:
         """The folder as a worker finds it, wherever it was started."""
         return str(self.folder.absolute())
 
+    def check_folder(self) -> None:
+        """Make sure that the calibration's files can be written; makes nothing.
+
+        Raises
+        ------
+        StoreError
+            They cannot, or the disk is too small.
+        """
+        forecast = self.calibration.forecast
+        rows = forecast.draws * len(forecast.worlds) * self.calibration.scenario.periods
+        check_writable(self.folder.parent, COPIES * BYTES_A_DRAW * rows)
+
     def manifest(self) -> dict[str, Any] | None:
         """Return what the folder says of itself; None where it says nothing.
 
@@ -195,9 +207,7 @@ def held(run: CalibrationPlan, fresh: bool = False) -> Iterator[None]:
     StoreError
         The folder cannot be written, or somebody else writes in it.
     """
-    forecast = run.calibration.forecast
-    rows = forecast.draws * len(forecast.worlds) * run.calibration.scenario.periods
-    check_writable(run.folder.parent, COPIES * BYTES_A_DRAW * rows)
+    run.check_folder()
     create_run(run.folder)
     if fresh:
         with run.store.locked():

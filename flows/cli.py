@@ -4,7 +4,7 @@ Imports of weight stand inside the commands, so that `huzhu --help` answers at o
 which imports this module as the program's main one, does not pay for them.
 
 Exit status: 0 done; 1 internal failure; 2 bad input; 3 done but for some points, which failed;
-130 stopped by Ctrl-C; 143 by SIGTERM.
+130 stopped by Ctrl-C; 141 nobody reads the output any more; 143 stopped by SIGTERM.
 """
 
 import io
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from configs.visible import visible
+from flows import streams
 from flows.operands import Group
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ BAD_INPUT: Final = 2
 POINTS_FAILED: Final = 3
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
+READER_GONE: Final = 128 + signal.SIGPIPE
 FAILURES_SHOWN: Final = 5
 EXAMPLE: Final = "select point, avg(members_end) as members_end from paths group by point"
 
@@ -220,12 +222,13 @@ def calibrate(
     if not fresh and repair.is_fitted(planned, screen.say):
         screen.say("The calibration is there; nothing is left to compute.")
     else:
-        from flows.launch import launch_calibration
+        from flows import launch
 
+        launch.check(planned, settings)
         screen.say(calibration.intention(planned))
         engines = (planned.calibration.scenario.engine,)
         with screen.progress() as show:
-            launch_calibration(
+            launch.launch_calibration(
                 *(config, results_dir, until, seed, overrides, settings),
                 show=show,
                 started=STARTED,
@@ -298,6 +301,7 @@ def _foretell(planned: "Plan", settings: "Cluster | None") -> None:
     """Print what a run is going to take."""
     from flows import forecast, screen
 
+    forecast.check(planned.config, settings)
     screen.say("Simulating a few paths to measure them; compiling first, if need be.")
     for name, what in forecast.told(forecast.forecast(planned, settings)):
         _echo(f"{name:9}{what}")
@@ -312,17 +316,13 @@ def _carry_on(
 ) -> None:
     """Run what is missing, and print what came of it."""
     from configs.sweep import engines
-    from flows import plan, screen
+    from flows import launch, screen
     from results.run import open_run
-    from results.store import check_writable
 
-    needs = plan.COPIES * planned.disk_bytes if planned.cut() is None else 0
-    check_writable(planned.folder.parent, needs)
+    launch.check(planned, settings)
     screen.say(_intention(planned))
-    from flows.launch import launch
-
     with screen.progress() as show:
-        done = launch(
+        done = launch.launch(
             *given,
             settings,
             show=show,
@@ -413,7 +413,7 @@ def query(
         return
     if form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is not text: name a file by --output, or redirect to one.")
-    _print_data(asking.query(asked, sql, form, _width()))
+    _print_data(asking.query(asked, sql, form, _width()), form)
 
 
 @huzhu.command()
@@ -514,10 +514,10 @@ def apportion(
         text = charges.charges_json(cells, shared)
     else:
         text = visible(charges.charges_text(cells, shared))
-    _print_data(text)
+    _print_data(text, form)
     if form != "table":
         for note in charges.notes(shared):
-            click.echo(f"huzhu: {note}", err=True)
+            _echo(f"huzhu: {note}", err=True)
 
 
 @huzhu.command()
@@ -532,7 +532,7 @@ def scenarios(form: str) -> None:
     found = entries()
     if form == "json":
         records = [entry._asdict() for entry in found]
-        _print_data(json.dumps(records, indent=2, ensure_ascii=False) + "\n")
+        _print_data(json.dumps(records, indent=2, ensure_ascii=False) + "\n", form)
     else:
         _echo(show_scenarios(found, _width()), nl=False)
 
@@ -574,7 +574,7 @@ def schema(of: "Kind", output: str | None) -> None:
 
     text = json.dumps(json_schema(of), indent=2, ensure_ascii=False) + "\n"
     if output is None:
-        _print_data(text)
+        _print_data(text, "json")
         return
     from results.atomic import check_output, write_output
 
@@ -634,11 +634,11 @@ def _echo(message: object, nl: bool = True, err: bool = False) -> None:
     click.echo(visible(str(message)), nl=nl, err=err)
 
 
-def _print_data(data: str | bytes) -> None:
+def _print_data(data: str | bytes, form: str) -> None:
     """Print data as they are; on a terminal, text is made visible."""
     if isinstance(data, str) and sys.stdout.isatty():
         data = visible(data)
-    click.echo(data, nl=False, color=True)  # without it, click removes escape sequences
+    streams.write_data(data, form)
 
 
 def _width() -> int:
@@ -658,10 +658,18 @@ def _status_of(error: Exception) -> int:
     from configs.load import ConfigError
     from flows.cluster import ClusterError
     from flows.layout import CutError
+    from flows.server import ServerError
     from results.atomic import StoreError
     from results.run import RunError
 
-    if isinstance(error, ClusterError | ConfigError | CutError | RunError | StoreError):
+    if isinstance(error, streams.OutputError):
+        streams.give_up_output()
+        if error.is_closed:
+            return READER_GONE
+        streams.say(f"huzhu: {error}")
+        return BAD_INPUT
+    refusals = (ClusterError, ConfigError, CutError, RunError, ServerError, StoreError)
+    if isinstance(error, refusals):
         _echo(f"huzhu: {error}", err=True)
         return BAD_INPUT
     _echo("".join(traceback.format_exception(error)), err=True)
@@ -694,6 +702,7 @@ def carry_out(arguments: Sequence[str] | None = None) -> int:
 def main() -> NoReturn:
     """Run `huzhu` and exit."""
     signal.signal(signal.SIGTERM, _terminate)
+    streams.prepare()
     sys.exit(carry_out())
 
 

@@ -13,11 +13,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any, Final
 
 from configs.cluster import Cluster, Gateway, JobQueue, Kubernetes, Local, Scheduler, Tls
 from flows import environment, signals
 from flows.code import Code, differences
+from flows.layout import PROCESS_BYTES
 
 if TYPE_CHECKING:
     from distributed import Client, Security
@@ -27,6 +29,9 @@ SECONDS_TO_NOTICE: Final = 15
 
 SECONDS_TO_BEGIN_ANEW: Final = 10
 """So long is waited, before a cluster is left, for a worker that is being replaced."""
+
+WORKERS_A_CORE: Final = 4
+"""Workers of this machine for each usable core, at most: more than one make nothing faster."""
 
 QUEUES: Final = {
     "slurm": "SLURMCluster",
@@ -106,11 +111,25 @@ def usable_cores() -> int:
 
 
 def local_size(settings: Local) -> tuple[int, int]:
-    """Return how many processes of this machine there will be, and the memory of each in bytes."""
+    """Return how many processes of this machine there will be, and the memory of each in bytes.
+
+    Raises
+    ------
+    ClusterError
+        It has not the cores or the memory for so many.
+    """
     from distributed.system import MEMORY_LIMIT
 
-    workers = settings.workers or usable_cores()
-    return workers, settings.memory_bytes or int(MEMORY_LIMIT) // max(workers, usable_cores())
+    cores, machine = usable_cores(), int(MEMORY_LIMIT)
+    room = max(1, machine // PROCESS_BYTES)
+    workers, most = settings.workers or min(cores, room), min(WORKERS_A_CORE * cores, room)
+    if workers > most:
+        raise ClusterError(
+            f"workers: expected at most {most} on this machine ({WORKERS_A_CORE} for each of "
+            f"{cores} usable cores, {PROCESS_BYTES / 1e6:.0f} MB for each of them), got {workers}"
+        )
+    own = settings.memory_bytes or machine // max(workers, cores)
+    return workers, min(own, machine)
 
 
 @contextmanager
@@ -166,9 +185,21 @@ def _configured(settings: Cluster) -> Iterator[None]:
 @contextmanager
 def _local(settings: Local) -> "Iterator[Client]":
     """Run worker processes of this machine, every port on loopback."""
+    workers, memory = local_size(settings)
+    # a nanny sets its worker's variables in this process, and does not put them back
+    with (
+        environment.changed(environment.for_workers()),
+        _no_main_module(),
+        _processes(workers, memory) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _processes(workers: int, memory: int) -> "Iterator[Client]":
+    """Run some worker processes of this machine, each with its memory in bytes."""
     from distributed import Client, LocalCluster
 
-    workers, memory = local_size(settings)
     with signals.later():
         cluster = LocalCluster(
             n_workers=workers,
@@ -186,6 +217,23 @@ def _local(settings: Local) -> "Iterator[Client]":
             # told to end while it begins a process anew, a nanny fails, and the others are left
             with contextlib.suppress(TimeoutError, OSError):
                 client.wait_for_workers(workers, timeout=SECONDS_TO_BEGIN_ANEW)
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Have the processes that the block starts not run the program's main module.
+
+    `multiprocessing` runs it again in each of them, for functions that it may define. Workers need
+    none of it; and a script that calls `sweep` at its top would do so in every worker. A module
+    named `….__main__` is left out (`multiprocessing.spawn.prepare`).
+    """
+    main = sys.modules["__main__"]
+    before = getattr(main, "__spec__", None)
+    main.__spec__ = ModuleSpec("huzhu.__main__", None)
+    try:
+        yield
+    finally:
+        main.__spec__ = before
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from configs.calibration import Calibration
 from configs.cluster import Cluster, Local
-from configs.sweep import engines
+from configs.sweep import Config, engines, scenario_at
 from flows import cluster, layout, pilot, warmup
 from flows.layout import Cost, Cut
 from flows.plan import Plan
@@ -57,8 +58,8 @@ def forecast(run: Plan, settings: Cluster | None) -> Forecast:
 
     Raises
     ------
-    CutError
-        A path does not fit in a worker's memory.
+    ClusterError, CutError
+        As of `check`, which is asked before anything is compiled.
     """
     warmup.warm_up(engines(run.config))
     cost = pilot.measure(run.config)
@@ -66,6 +67,36 @@ def forecast(run: Plan, settings: Cluster | None) -> Forecast:
     cut = run.cut() or run.cut(layout.pairs_a_shard(cost, run.paths, memory))
     assert cut is not None
     return Forecast(run, cut, cost, _finished(run), workers)
+
+
+def check(what: Config | Calibration, settings: Cluster | None) -> None:
+    """Make sure that a cluster, as far as it is known before it starts, can compute something.
+
+    Parameters
+    ----------
+    what : Config or Calibration
+        A sweep, or a fit.
+    settings : Cluster, optional
+        Where it is going to run; this machine without it.
+
+    Raises
+    ------
+    ClusterError
+        This machine has not the memory or the cores for so many workers.
+    CutError
+        A path does not fit in a worker's memory.
+    """
+    _, memory = expected(settings)
+    check_memory(what, memory)
+
+
+def check_memory(what: Config | Calibration, memory_bytes: int | None) -> None:
+    """Make sure that a path fits in a worker's memory, if that is known; as `check`."""
+    if isinstance(what, Config):
+        scenario, by_member = scenario_at(what, 0), "member" in engines(what)
+    else:
+        scenario, by_member = what.scenario, what.scenario.engine == "member"
+    layout.check_memory(pilot.cost_of(scenario, by_member), memory_bytes)
 
 
 def expected(settings: Cluster | None) -> tuple[int | None, int | None]:

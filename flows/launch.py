@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from configs.cluster import Cluster
-from flows import environment, record, screen, server, session, signals
+from flows import environment, forecast, named_server, record, screen, server, session, signals
+from flows.calibration import CalibrationPlan
+from flows.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,31 @@ class Launched:
 
     folder: str
     workers: int
+
+
+def check(run: Plan | CalibrationPlan, settings: Cluster | None) -> None:
+    """Make sure that nothing that can be known now will stop a run; starts and makes nothing.
+
+    Parameters
+    ----------
+    run : Plan or CalibrationPlan
+        The run.
+    settings : Cluster, optional
+        Which cluster; without it, processes of this machine.
+
+    Raises
+    ------
+    ClusterError, CutError
+        This machine cannot have such workers, or a path does not fit in one.
+    ServerError
+        The Prefect server that the user names does not answer.
+    StoreError
+        The results cannot be written.
+    """
+    environment.prepare()
+    run.check_folder()
+    forecast.check(run.config if isinstance(run, Plan) else run.calibration, settings)
+    named_server.check()
 
 
 def launch(

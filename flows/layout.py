@@ -25,11 +25,15 @@ together and for progress to be smooth."""
 MANY_SHARDS: Final = 2000
 """From so many on shards grow longer than `LONG_SHARD_SECONDS`: files and messages cost as well."""
 
-PROCESS_BYTES: Final = 300_000_000
-"""What a worker takes before its first path: Python, the libraries, the compiled kernels."""
+PROCESS_BYTES: Final = 400_000_000
+"""What a worker takes besides its paths: Python, the libraries, the compiled kernels, a file being
+written; measured as 340 MB, and as 400 with the member engine."""
 
 PART_OF_MEMORY: Final = 0.6
 """Part of a worker's memory that shards are cut for: from 0.7 on Dask holds a worker back."""
+
+PART_BEFORE_END: Final = 0.95
+"""Part of a worker's memory at which Dask ends it."""
 
 COPIES: Final = 4
 """How often a row is in memory while a shard is written: as the kernels filled it, twice as Arrow
@@ -180,15 +184,39 @@ def pairs_a_shard(cost: Cost, pairs: int, memory_bytes: int | None) -> int:
     return max(1, min(by_time, pairs, _pairs_that_fit(cost, memory_bytes)))
 
 
+def check_memory(cost: Cost, memory_bytes: int | None) -> None:
+    """Make sure that a worker can simulate one path.
+
+    Parameters
+    ----------
+    cost : Cost
+        What a path takes.
+    memory_bytes : int, optional
+        What a worker may use; without it, unknown.
+
+    Raises
+    ------
+    CutError
+        It cannot.
+    """
+    if memory_bytes is None or cost.memory(1) <= PART_BEFORE_END * memory_bytes:
+        return
+    raise CutError(
+        f"one path needs about {_size(cost.memory(1))} of memory, a worker has "
+        f"{_size(memory_bytes)}, of which it may use {PART_BEFORE_END:.0%}: give each more "
+        "(--workers with a smaller number, or --memory), or simulate fewer members"
+    )
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes as a person reads it."""
+    return f"{count / 1e9:.1f} GB" if count >= 10**9 else f"{count / 1e6:.0f} MB"
+
+
 def _pairs_that_fit(cost: Cost, memory_bytes: int | None) -> int:
     """Return how many pairs a worker's memory holds."""
+    check_memory(cost, memory_bytes)
     room = MOST_SHARD_BYTES
     if memory_bytes is not None:
-        if cost.memory(1) > memory_bytes:
-            raise CutError(
-                f"one path needs about {cost.memory(1) / 1e9:.1f} GB of memory, a worker has "
-                f"{memory_bytes / 1e9:.1f} GB: give each more (--workers with a smaller number, "
-                "or --memory), or simulate fewer members"
-            )
         room = min(room, round(PART_OF_MEMORY * memory_bytes) - cost.memory(0))
     return max(1, room // max(1, cost.bytes_a_pair))

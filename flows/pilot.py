@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 from configs.load import ConfigError
+from configs.scenario import Scenario
 from configs.sweep import Config, engine_at, engines, point_count, scenario_at, seed_at
 from flows import simulation
 from flows.layout import COPIES, Cost
@@ -80,11 +81,24 @@ def cost(config: Config, seconds_a_path: float) -> Cost:
 
     Point 0 stands for all in the memory that they take.
     """
-    scenario = scenario_at(config, 0)
-    people = scenario.market_members * ("member" in engines(config))
+    return cost_of(scenario_at(config, 0), "member" in engines(config), seconds_a_path)
+
+
+def cost_of(scenario: Scenario, by_member: bool, seconds_a_path: float = UNKNOWN_SECONDS) -> Cost:
+    """Return what a scenario's paths cost, with their time given.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario.
+    by_member : bool
+        Whether it is simulated member by member, or may be.
+    seconds_a_path : float
+        In kernels.
+    """
     outcomes = simulation.new_outcomes(simulation.parameters(scenario), 1)
     return Cost(
         seconds_a_path=seconds_a_path,
-        bytes_a_path=people * BYTES_A_MEMBER,
+        bytes_a_path=scenario.market_members * by_member * BYTES_A_MEMBER,
         bytes_a_pair=COPIES * sum(rows.nbytes for rows in outcomes),
     )

@@ -112,6 +112,17 @@ class Plan:
         members = sampled * BYTES_A_MEMBER * _part_by_member(self.config)
         return self.paths * (periods + round(members))
 
+    def check_folder(self) -> None:
+        """Make sure that the run's files can be written; makes nothing.
+
+        Raises
+        ------
+        StoreError
+            They cannot, or the disk is too small.
+        """
+        needs = COPIES * self.disk_bytes if self.cut() is None else 0
+        check_writable(self.folder.parent, needs)
+
     def cut(self, pairs_a_shard: int | None = None) -> Cut | None:
         """Return the cut into shards; without a number of pairs, that of the folder, if any."""
         if pairs_a_shard is None:
@@ -275,7 +286,7 @@ def held(run: Plan, fresh: bool = False) -> Iterator[None]:
     StoreError
         The folder cannot be written, or somebody else writes in it.
     """
-    check_writable(run.folder.parent, COPIES * run.disk_bytes if run.cut() is None else 0)
+    run.check_folder()
     create_run(run.folder)
     if fresh:
         with run.store.locked():

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from configs.visible import visible
 from flows.session import Progress, Show
+from flows.streams import say as say  # noqa: PLC0414 - beside what else a run shows
 
 SECONDS_BETWEEN_LINES: Final = 5.0
 """How often a line is written where no bar can be drawn: in a log, or in a pipe."""
@@ -53,11 +53,6 @@ def _line_teller() -> Show:
             last_stage, last_time = now.stage, time.monotonic()
 
     return tell
-
-
-def say(message: str) -> None:
-    """Write a message to standard error."""
-    print(visible(message), file=sys.stderr, flush=True)
 
 
 def warn(warnings: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ it behind when its parent is killed. This one can be the first thing a run start
 imports and migrations overlap with compiling and with ours; and it ends when its standard input
 ends, which happens however its parent dies.
 
-Run as a script (`python -P server.py DESCRIPTOR`), this file is the server itself.
+Run as a script (`server.py DESCRIPTOR`, with PYTHONSAFEPATH), this file is the server itself.
 """
 
 import asyncio
@@ -25,6 +25,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
+
+from flows import environment
 
 GRACE_SECONDS: Final = 5.0
 """Time that the server has to end of itself before it is killed."""
@@ -47,7 +49,7 @@ MOST_RETRIES: Final = 2
 
 
 class ServerError(Exception):
-    """The temporary Prefect server did not start."""
+    """There is no Prefect server to work with; the message says why, and what would help."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,9 @@ def start() -> Server:
         descriptor = listening.fileno()
         log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `Server.stop`
         process = subprocess.Popen(
-            # -P: the folder of this file must not come before the packages it imports
-            [sys.executable, "-P", str(Path(__file__)), str(descriptor)],
+            [sys.executable, str(Path(__file__)), str(descriptor)],
+            # the folder of this file must not come before the packages that it imports
+            env=environment.for_children(),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -151,13 +154,17 @@ def used(server: Server | None) -> Iterator[None]:
     Raises
     ------
     ServerError
-        The server does not answer in time.
+        The server does not answer in time, or not as Prefect's does.
     """
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
     from prefect.settings import get_current_settings, temporary_settings
 
+    from flows import named_server
+
     settings = get_current_settings()
+    if settings.api.url and server is not None:
+        named_server.check_by_client(settings.api.url)  # named by a profile, or a file of settings
     if server is None or settings.api.url:
         retries = settings.client.max_retries
         if "PREFECT_CLIENT_MAX_RETRIES" not in os.environ:

@@ -136,10 +136,12 @@ class Session:
 
         self._connected = self._open.enter_context(cluster.connected(self._settings))
         client, self._warming = self.client, []
+        is_small = (self.memory_bytes or warmup.COMPILING_BYTES) < warmup.COMPILING_BYTES
+        compile_kernels = warmup.compile_apart if is_small else warmup.compile_kernels
         for names in cluster.workers_by_host(client).values():
             # Two compile, into the cache that all read; who does not compile imports meanwhile.
             self._warming.append(
-                client.submit(warmup.compile_kernels, self.engines, workers=names[0], pure=False)
+                client.submit(compile_kernels, self.engines, workers=names[0], pure=False)
             )
             others = [warmup.help_compiling] + [warmup.import_kernels] * len(names)
             for task, name in zip(others, names[1:], strict=False):
@@ -182,6 +184,11 @@ def opened(
     finally:
         _CURRENT.reset(token)
         session.close()
+
+
+def is_open() -> bool:
+    """Whether a session is open that `joined` takes part in."""
+    return _CURRENT.get() is not None
 
 
 @contextmanager

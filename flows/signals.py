@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
+from flows import environment
+
 
 @contextmanager
 def later() -> Iterator[None]:
@@ -19,7 +21,8 @@ def later() -> Iterator[None]:
     program's processes: it is for the one that ends the others.
     """
     # It would unblock Ctrl-C in the thread that first needs it, and in all that this one starts.
-    resource_tracker.ensure_running()
+    with environment.changed(environment.SAFE_PATH):
+        resource_tracker.ensure_running()
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     noted: list[int] = []
     try:

@@ -30,6 +30,7 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 from prefect.tasks import exponential_backoff
 from pydantic import Field
 
@@ -37,6 +38,7 @@ from configs.cluster import Cluster
 from configs.load import ConfigError
 from configs.plausibility import warnings_of
 from configs.sweep import Sweep, engines
+from flows import forecast as foretelling
 from flows import plan as planning
 from flows import repair, screen, session
 from flows import simulate as simulating
@@ -53,6 +55,8 @@ from results.report.files import REPORT_NAME, write_report
 from results.run import open_run
 from results.summary import summarise as write_summary
 from results.table import show_run
+
+environment.bypass_unusable_proxies(get_current_settings().api.url)
 
 SECONDS_BETWEEN_UPDATES: Final = 3.0
 """How often the progress artifact is renewed."""
@@ -169,12 +173,14 @@ def finish(
 def _carry_out(run: Plan, cluster: Cluster | None, fresh: bool, again: bool) -> str:
     """Compute what is missing of a run, and return its folder."""
     settings = cluster or run.config.cluster
-    with (
-        planning.held(run, fresh),
-        session.joined(settings, engines(run.config)) as here,
-        tags(run.config.name),
-    ):
-        tally = _stages(run, here, again)
+    run.check_folder()
+    if not session.is_open():
+        foretelling.check(run.config, settings)
+    with session.joined(settings, engines(run.config)) as here:
+        # of workers that others started, only now
+        foretelling.check_memory(run.config, here.memory_bytes)
+        with planning.held(run, fresh), tags(run.config.name):
+            tally = _stages(run, here, again)
     failures = [failure for _, found in sorted(tally.failures.items()) for failure in found]
     if failures:
         raise PointsFailedError(str(run.folder), failures)

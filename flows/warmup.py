@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from configs.scenario import Scenario
+from flows import environment
 from flows.server import end_with_parent
 
 TINY: Final[dict[str, Any]] = {
@@ -31,6 +32,9 @@ TINY: Final[dict[str, Any]] = {
 """What the kernels compile for are types, which are the same for every scenario."""
 
 SEED: Final[Any] = np.uint64(0)
+
+COMPILING_BYTES: Final = 1_500_000_000
+"""What a process needs that compiles; measured as 1.04 GB for both engines."""
 
 GIVING_WAY: Final = 10
 """Niceness of a process that others should not wait for."""
@@ -71,6 +75,19 @@ def warm_up(engines: Sequence[str] = ("cohort",)) -> float:
     return seconds
 
 
+def compile_apart(engines: Sequence[str] = ("cohort",)) -> float:
+    """Compile as `compile_kernels`, in a process of its own: a small worker would be ended over it.
+
+    Compiling takes more memory than paths do, and is not counted as the worker's. The process ends
+    with the worker.
+    """
+    started = time.perf_counter()
+    with _helper(*engines) as process:
+        process.wait()
+    compile_kernels(engines)
+    return time.perf_counter() - started
+
+
 def help_compiling() -> None:
     """Compile the second half in a process of its own, which gives way to whoever compiles first.
 
@@ -82,10 +99,13 @@ def help_compiling() -> None:
         process.wait()
 
 
-def _helper() -> subprocess.Popen[bytes]:
-    """Start the process that compiles the second half."""
-    command = [sys.executable, "-P", __file__]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+def _helper(*engines: str) -> subprocess.Popen[bytes]:
+    """Start a process that compiles: some engines, or without any the second half of a period."""
+    command = [sys.executable, __file__, *engines]
+    variables = environment.for_children()
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=variables
+    )
 
 
 def compile_second_half() -> None:
@@ -118,7 +138,10 @@ def compile_second_half() -> None:
 
 
 if __name__ == "__main__":
-    os.nice(GIVING_WAY)
     threading.Thread(target=end_with_parent, daemon=True).start()
-    compile_second_half()
+    if sys.argv[1:]:
+        compile_kernels(sys.argv[1:])
+    else:
+        os.nice(GIVING_WAY)
+        compile_second_half()
     os._exit(0)  # the thread may hold standard input, over which an orderly end would stumble

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,43 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(refusal(error, folder)) from error
+
+
+def nearest_folder(folder: Path) -> Path:
+    """Return a folder, or the first one above it that is there.
+
+    Raises
+    ------
+    StoreError
+        It cannot be made: a file is in the way, say.
+    """
+    for above in (folder, *folder.parents):
+        try:
+            if stat.S_ISDIR(above.stat().st_mode):
+                return above
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        except FileNotFoundError as error:
+            if above.is_symlink():
+                raise StoreError(refusal(error, above)) from error
+        except OSError as error:
+            raise StoreError(refusal(error, folder)) from error
+    return folder
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that a file can be written in a folder, or in the one that it would be made in.
+
+    Raises
+    ------
+    StoreError
+        It cannot.
+    """
+    try:
+        write_whole(nearest_folder(folder) / "probe", b"huzhu", keep=False)
+    except StoreError as refused:
+        if isinstance(refused.__cause__, OSError):
+            raise StoreError(refusal(refused.__cause__, folder)) from refused.__cause__
+        raise
 
 
 def write_whole(

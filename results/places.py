@@ -109,14 +109,16 @@ def make_folder(folder: Folder) -> None:
 def check_space(folder: Folder, needs_bytes: int = 0) -> None:
     """Make sure that a file can be written in a folder, and that there is space where that ends.
 
+    A folder that is not there is not made: the one above it is tried.
+
     Raises
     ------
     StoreError
         It cannot, or there is less space than needed.
     """
     if isinstance(folder, Path):
-        atomic.write_whole(folder / "probe", b"huzhu", keep=False)
-        free = shutil.disk_usage(folder).free
+        atomic.check_folder(folder)
+        free = shutil.disk_usage(atomic.nearest_folder(folder)).free
         if free < needs_bytes:
             raise StoreError(atomic.disk_full(folder, needs_bytes, free))
         return

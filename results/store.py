@@ -19,7 +19,6 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -59,7 +58,7 @@ _SHARD_TABLE = re.compile(rf"^(?:{'|'.join(SHARDED_TABLES)})/shard-\d{{5,}}\.par
 
 
 def check_writable(results_dir: Folder | str, needs_bytes: int = 0) -> None:
-    """Make the folder of all runs, and make sure that a file can be written in it.
+    """Make sure that the folder of all runs can be made and written; makes nothing.
 
     Parameters
     ----------
@@ -71,21 +70,9 @@ def check_writable(results_dir: Folder | str, needs_bytes: int = 0) -> None:
     Raises
     ------
     StoreError
-        The folder cannot be made or written, or has less space than needed; no folder that this
-        call made is left behind.
+        The folder cannot be made or written, or has less space than needed.
     """
-    folder = place(results_dir)
-    made = []
-    if isinstance(folder, Path):
-        made = [parent for parent in (folder, *folder.parents) if not os.path.lexists(parent)]
-    try:
-        make_folder(folder)
-        check_space(folder, needs_bytes)
-    except StoreError:
-        for parent in made:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise
+    check_space(place(results_dir), needs_bytes)
 
 
 def create_run(folder: Folder | str) -> RunStore:

@@ -52,7 +52,8 @@ Huzhu = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def environment_of(home: Path, **more: str) -> Mapping[str, str]:
     """Return the environment of a command whose Prefect home is a folder of ours."""
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    own = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([str(ROOT), own] if own else [str(ROOT)])  # an empty part is the folder
     return {**os.environ, "PYTHONPATH": path, "PREFECT_HOME": str(home), "COLUMNS": "200", **more}
 
 

@@ -267,6 +267,54 @@ def test_a_disk_too_small_is_refused_before_anything_starts(
     assert "disk full: needs 192.0 kB, free 9 bytes" in told
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--memory", "1MB"], "one path needs about 400 MB of memory, a worker has 1 MB"),
+        (["--memory", "410MB"], "has 410 MB, of which it may use 95%: give each more"),
+        (["--workers", "10000"], "workers: expected at most .* on this machine .* got 10000"),
+    ],
+)
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_workers_too_small_or_too_many_are_refused_before_anything_starts(
+    refused: Refused,
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    message: str,
+    dry: list[str],
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    told = refused("run", small, "--results", tmp_path / "runs", *options, *dry)
+    assert len(told.splitlines()) == 1
+    assert re.search(message, told), told
+
+
+@pytest.mark.parametrize(
+    ("cluster", "message"),
+    [
+        ("kind: jobqueue\nsystem: moab\njobs: 1", "there is no `msub` on this machine"),
+        ("kind: local\nmemory_bytes: 2MB", "a worker has 2 MB"),
+        (
+            "kind: scheduler\naddress: tls://127.0.0.1:9\n"
+            "tls: {ca_file: a.pem, certificate_file: b.pem, key_file: c.pem}",
+            "cluster.tls.ca_file: expected a file of this machine, got a.pem",
+        ),
+    ],
+)
+def test_a_cluster_that_cannot_be_had_leaves_no_folder(
+    huzhu: Huzhu, small: Path, tmp_path: Path, cluster: str, message: str
+) -> None:
+    (tmp_path / "cluster.yaml").write_text(cluster)
+    results = tmp_path / "runs"
+    done = huzhu("run", small, "--results", results, "--cluster", tmp_path / "cluster.yaml")
+    assert done.returncode == cli.BAD_INPUT
+    assert message in done.stderr.splitlines()[-1]
+    assert not results.exists()
+
+
 @pytest.mark.parametrize("option", [("--seed", -1), ("--workers", 0), ("--sed", 1)])
 def test_a_bad_option_is_refused(refused: Refused, small: Path, option: tuple[str, int]) -> None:
     assert option[0] in refused("run", small, *option)

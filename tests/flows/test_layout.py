@@ -101,6 +101,6 @@ def test_a_shard_holds_no_more_than_fits_in_memory(memory: int | None) -> None:
 
 def test_a_path_that_fits_in_no_worker_is_refused_with_what_it_needs() -> None:
     with pytest.raises(
-        CutError, match=r"one path needs about 5\.3 GB of memory, a worker has 2\.0"
+        CutError, match=r"one path needs about 5\.4 GB of memory, a worker has 2\.0"
     ):
         layout.pairs_a_shard(cost(path=5 * GB), 100, 2 * GB)

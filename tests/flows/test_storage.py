@@ -163,4 +163,4 @@ def test_a_path_that_fits_in_no_worker_is_refused(
     members = ("--set", "engine=member", "--set", "market_members=100_000_000")
     done = huzhu("run", small, *members, "--results", tmp_path, "--dry-run", "--memory", "1GB")
     assert done.returncode == cli.BAD_INPUT, done.stderr
-    assert "one path needs about 1.7 GB of memory, a worker has 1.0 GB" in done.stderr
+    assert "one path needs about 1.8 GB of memory, a worker has 1.0 GB" in done.stderr

@@ -22,6 +22,8 @@ from configs.cluster import Local
 from configs.load import ConfigError
 from flows import launch, layout, server, session, shard
 from flows import plan as planning
+from flows.cluster import ClusterError
+from flows.layout import CutError
 from flows.record import Record
 from flows.sweep import PointsFailedError, finish, sweep
 from kernels import cohort
@@ -231,6 +233,18 @@ def test_points_that_fail_are_recorded_and_retried_and_the_others_finish(
     assert open_run(folder).manifest.status == "complete"
     assert open_run(folder).manifest.failures == ()
     assert contents(folder) == contents(swept(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [(Local(memory_bytes=10**6), CutError), (Local(workers=10_000), ClusterError)],
+)
+def test_workers_that_the_flow_is_asked_for_are_checked_before_a_folder_is_made(
+    small: Path, tmp_path: Path, settings: Local, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=r"a worker has 1 MB|got 10000"):
+        sweep(str(small), str(tmp_path / "runs"), cluster=settings)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_sweep_begun_anew_moves_what_is_there_aside(small: Path, tmp_path: Path) -> None:

@@ -553,10 +553,19 @@ def test_a_run_that_does_not_fit_is_told_before_it_starts(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [], "no folder is left behind"
 
 
-def test_a_folder_that_is_writable_is_made_and_left_empty(tmp_path: Path) -> None:
+def test_a_folder_that_is_writable_is_not_made_yet(tmp_path: Path) -> None:
     check_writable(tmp_path / "results" / "runs")
-    check_writable(tmp_path / "results" / "runs")
-    assert list((tmp_path / "results" / "runs").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "results").mkdir()
+    check_writable(tmp_path / "results")
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_a_folder_whose_name_is_no_folders_is_told_before_it_is_made(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    for name in ("n" * 300, "link", "link/runs"):
+        with pytest.raises(StoreError, match=r"not writable|cannot be written.*--results DIR"):
+            check_writable(tmp_path / name)
 
 
 # Manifest
