@@ -128,9 +128,11 @@ class Manifest:
     versions : mapping of str to str
         Version of Python, of this program and of the libraries the numbers depend on.
     plans : tuple of str
-        Plans in order, the main plan first.
+        Plans of all points in order, the main plan first; a point may have others than the first
+        one has (`results.shapes`).
     periods, periods_per_year : int
-        Periods simulated at most, and how many make a year.
+        Periods simulated at most, over all points; how many make a year in the scenario, of which
+        points may differ too.
     points, paths_per_point, shards : int
         Size of the sweep as planned; no shards before it is cut.
     shard_pairs : int or None

@@ -9,8 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from configs.shapes import Shapes
+from results.brief import told_points
 from results.pooled import PooledRun, drawn_columns, pooled
 from results.run import Run, RunList
+from results.shapes import length_sql
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +32,7 @@ YEARS_OF_PLANS: Final = 6
 
 _NOTE: Final = (
     "{error}Share: what a member present "
-    "throughout was billed\nin that year{plan}, over the paths that ran the year through."
+    "throughout was billed\nin that year{plan}, over the paths whose pool was open all year."
 )
 
 
@@ -86,8 +89,8 @@ def show_run(run: Run, width: int = 120) -> str:
     console.print(_heading(run))
     run = pooled(run)
     points = run.arrow("points").to_pylist()
-    columns, causes = _figures(run)
-    shown = points[:POINTS_SHOWN]
+    columns, causes = _figures(run, [row["point"] for row in points[:POINTS_SHOWN]])
+    shown = told_points(points, run.manifest.config.get("sweep", {}))[:POINTS_SHOWN]
     table = _points_table(shown, columns, causes, "±")
     if _natural_width(console, table) > width:
         table = _points_table(shown, columns, causes, "\n±")
@@ -183,7 +186,7 @@ def _shortest_ending(path: list[str], every: list[list[str]]) -> str:
     return ".".join(path)
 
 
-def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
+def _figures(run: Run, points: Sequence[int]) -> tuple[list[_Column], dict[int, str]]:
     """Return the columns of figures, and the main cause of closure of each point."""
     draw = _draw_sql(run)
     with run.duckdb() as connection:
@@ -207,7 +210,7 @@ def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
             _people("peak\nmembers", peak),
             _Column("at\nperiod", when, 1, 1),
             _people("members\nat end", end),
-            *_share_columns(run, connection.execute(_shares_sql(draw), _years(run)).fetchall()),
+            *_share_columns(connection.execute(*_shares(run, points)).fetchall()),
             _Column("cases", means("cases")),
             _Column("all cases\npaid %", paid, 1, 0),
             _Column("closed\n%", closed, 1, 0),
@@ -220,18 +223,17 @@ def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
 def _parts(run: Run, points: Sequence[int]) -> list[Table]:
     """Return a table by plan where a run has several, and one by pool where it has several."""
     tables = []
-    if len(run.manifest.plans) > 1:
+    shapes = [run.shapes.at(point) for point in points]
+    if any(len(shape.plans) > 1 for shape in shapes) or not run.shapes.have_same_plans:
         tables.append(_plans_table(run, points))
-    pools = list(run.manifest.config["scenario"].get("pools", {}))
-    if len(pools) > 1:
-        tables.append(_pools_table(run, points, pools))
+    if any(len(shape.pools) > 1 for shape in shapes):
+        tables.append(_pools_table(run, points))
     return tables
 
 
 def _plans_table(run: Run, points: Sequence[int]) -> Table:
     """Return means over paths by point and plan: largest membership, cases, share by whole year."""
-    a_year, draw = run.manifest.periods_per_year, _draw_sql(run)
-    years = range(min(YEARS_OF_PLANS, run.manifest.periods // a_year))
+    draw = _draw_sql(run)
     with run.duckdb() as connection:
         rows = connection.execute(
             f"""
@@ -247,23 +249,20 @@ def _plans_table(run: Run, points: Sequence[int]) -> Table:
         ).fetchall()
         shares = connection.execute(
             f"""
-            with years as (
-                select point, path, plan, period // $1 as year, sum(share) as share
-                from periods group by all having count(*) = $1
-            ), draws as (
+            with years as ({_years_sql(run)}), draws as (
                 select point, plan, year, avg(share) as share
                 from years group by point, plan, year, {draw}
             )
             select point, plan, year, {_mean_sql("share")} from draws group by all
-            """,
-            [a_year],
+            """
         ).fetchall()
     found = {(point, plan): figures for point, plan, *figures in rows}
     share = {(point, plan, year): mean for point, plan, year, mean in shares}
+    years = range(min(YEARS_OF_PLANS, _years_told(share)))
     names = (f"share\nyear {year + 1}\nyuan" for year in years)
     table = _table(("point", "plan", "peak\nmembers", "cases", *names))
     for point in points:
-        for plan in run.manifest.plans:
+        for plan in run.shapes.at(point).plans:
             peak, cases = found.get((point, plan), (None, None))
             means = [share.get((point, plan, year)) for year in years]
             figures = [_figure(peak, 0), _figure(cases, 0), *(_figure(mean, 2) for mean in means)]
@@ -271,7 +270,7 @@ def _plans_table(run: Run, points: Sequence[int]) -> Table:
     return table
 
 
-def _pools_table(run: Run, points: Sequence[int], pools: Sequence[str]) -> Table:
+def _pools_table(run: Run, points: Sequence[int]) -> Table:
     """Return means over paths by point and pool: membership, closure, what it left behind."""
     expressions = (
         "peak_members",
@@ -291,7 +290,7 @@ def _pools_table(run: Run, points: Sequence[int], pools: Sequence[str]) -> Table
     headings = ("peak\nmembers", "closed\n%", "at\nperiod", "without\ncover", "unpaid\nyuan")
     table = _table(("point", "pool", *headings))
     for point in points:
-        for pool in pools:
+        for pool in run.shapes.at(point).pools:
             figures = found.get((point, pool), [None] * len(expressions))
             decimals = (0, 1, 1, 0, 0)
             cells = [_figure(mean, digits) for mean, digits in zip(figures, decimals, strict=True)]
@@ -327,23 +326,38 @@ def _people(heading: str, means: dict[int, _Mean]) -> _Column:
     )
 
 
-def _years(run: Run) -> list[Any]:
-    """Return the parameters of `_shares_sql`: periods a year and the main plan."""
-    return [run.manifest.periods_per_year, run.manifest.plans[0]]
-
-
-def _shares_sql(draw: str) -> str:
-    """Return the SQL of the yearly share: point, year, mean, standard error over whole years."""
+def _years_sql(run: Run) -> str:
+    """Return the SQL of the share by point, path, plan and whole year that the pool was open."""
+    a_year = length_sql(run.planned_shapes, "periods_per_year", run.origin_sql)
     return f"""
-        with years as (
-            select point, path, period // $1 as year, sum(share) as billed
-            from periods where plan = $2 group by all having count(*) = $1
+        select point, path, plan, year, sum(share) as share from (
+            select *, {a_year} as a_year, period // {a_year} as year from periods
+        ) left join (
+            select point, path, pool, closure_period from pools
+        ) as closures using (point, path, pool)
+        where coalesce(period <= closure_period, true)
+        group by point, path, plan, year, a_year having count(*) = a_year
+        """
+
+
+def _shares(run: Run, points: Sequence[int]) -> tuple[str, list[Any]]:
+    """Return SQL and its parameters: point, year, mean and error of the main plan's share."""
+    sql = f"""
+        with mains as (
+            select unnest($1::integer[]) as point, unnest($2::varchar[]) as plan
         ), draws as (
-            select point, year, avg(billed) as billed from years group by point, year, {draw}
+            select point, year, avg(share) as share from ({_years_sql(run)})
+            join mains using (point, plan) group by point, year, {_draw_sql(run)}
         )
-        select point, year, avg(billed), stddev_samp(billed) / sqrt(count(*))
+        select point, year, avg(share), stddev_samp(share) / sqrt(count(*))
         from draws group by all
         """
+    return sql, [list(points), [run.shapes.at(point).main_plan for point in points]]
+
+
+def _years_told(found: Mapping[tuple[Any, ...], object]) -> int:
+    """Return how many years there are shares of, by keys that end with the year."""
+    return 1 + max((key[-1] for key in found), default=-1)
 
 
 def _causes_sql() -> str:
@@ -357,15 +371,15 @@ def _causes_sql() -> str:
         """
 
 
-def _share_columns(run: Run, rows: Sequence[tuple[Any, ...]]) -> list[_Column]:
-    """Return one column a whole year, `YEARS_SHOWN` at most."""
-    years = min(YEARS_SHOWN, run.manifest.periods // run.manifest.periods_per_year)
+def _share_columns(rows: Sequence[tuple[Any, ...]]) -> list[_Column]:
+    """Return one column for each whole year that there are shares of, `YEARS_SHOWN` at most."""
+    found = {(point, year): _Mean(mean, error) for point, year, mean, error in rows}
     return [
         _Column(
             f"share\nyear {year + 1}\nyuan",
-            {point: _Mean(mean, error) for point, found, mean, error in rows if found == year},
+            {point: mean for (point, of), mean in found.items() if of == year},
         )
-        for year in range(years)
+        for year in range(min(YEARS_SHOWN, _years_told(found)))
     ]
 
 
@@ -392,9 +406,10 @@ def _points_table(
 def _heading(run: Run) -> str:
     """Return two lines: what the run is, and how far and how long it ran."""
     manifest = run.manifest
+    lengths = " or ".join(_lengths(run.shapes))
     size = (
         f"{_count(manifest.points, 'point')} × {_count(manifest.paths_per_point, 'path')} × "
-        f"{_count(manifest.periods, 'period')} ({manifest.periods_per_year} a year)"
+        f"{lengths}"
     )
     seconds = (
         f"wall {manifest.wall_seconds:.1f} s, kernels {manifest.kernel_seconds:.1f} s, "
@@ -405,6 +420,20 @@ def _heading(run: Run) -> str:
     return f"{manifest.scenario_title} [{run.folder.name}]\n{manifest.status}: {size}; {state}"
 
 
+def _lengths(shapes: Shapes) -> list[str]:
+    """Return the lengths that points have, for each number of periods that makes a year."""
+    found: dict[int, list[int]] = {}
+    for shape in shapes.distinct:
+        found.setdefault(shape.periods_per_year, []).append(shape.periods)
+    return [f"{_range(periods)} ({a_year} a year)" for a_year, periods in sorted(found.items())]
+
+
+def _range(periods: Sequence[int]) -> str:
+    """Return a number of periods, or the least and the greatest of several."""
+    least, most = min(periods), max(periods)
+    return _count(most, "period") if least == most else f"{least} to {most} periods"
+
+
 def _count(number: int, word: str) -> str:
     """Return a number and its word, in the plural where it needs it."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
@@ -412,10 +441,9 @@ def _count(number: int, word: str) -> str:
 
 def _closing_lines(run: Run, points: int) -> list[str]:
     """Return what stands under the table of a run."""
-    plans = run.manifest.plans
     is_pooled = isinstance(run, PooledRun)
     error = "" if is_pooled else "± is the Monte-Carlo standard error of a mean over paths. "
-    lines = [_NOTE.format(error=error, plan=f" (plan {plans[0]})" if len(plans) > 1 else "")]
+    lines = [_NOTE.format(error=error, plan=_main_plan(run.shapes))]
     if isinstance(run, PooledRun):
         lines.append(_pooling(run))
     if points > POINTS_SHOWN:
@@ -427,6 +455,14 @@ def _closing_lines(run: Run, points: int) -> list[str]:
         failed = _count(len({failure.point for failure in run.manifest.failures}), "point")
         lines.append(f"{failed} failed; manifest.json says which and why.")
     return lines
+
+
+def _main_plan(shapes: Shapes) -> str:
+    """Return whose share is shown, in brackets; nothing where no point has several plans."""
+    if all(len(shape.plans) == 1 for shape in shapes.distinct):
+        return ""
+    mains = {shape.main_plan for shape in shapes.distinct}
+    return f" (plan {mains.pop()})" if len(mains) == 1 else " (each point's first plan)"
 
 
 def _pooling(run: PooledRun) -> str:

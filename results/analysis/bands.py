@@ -63,15 +63,22 @@ def bands(
     known = [quantity.name for quantity in QUANTITIES]
     if unknown := [name for name in quantities if name not in known]:
         raise RunError(f"no quantity {unknown[0]!r}; there are {', '.join(known)}")
-    plans = list(run.manifest.plans) if plan is None else [plan]
+    plans = list(run.shapes.plans) if plan is None else [plan]
     wanted: list[object] = [list(quantities), list(points), plans, every]
     if run.rows("summary"):
         return asked(run, _chosen("summary"), wanted)
     with run.duckdb() as connection:
         try:
-            return _computed(connection, run.manifest.plans, points, wanted)
+            return _computed(connection, run, points, wanted)
         except duckdb.Error as error:
             raise RunError(f"{run.folder}: {error}") from error
+
+
+def of_main_plans(run: Run, table: pa.Table) -> pa.Table:
+    """Return the rows of a table with points and plans that are of each point's main plan."""
+    mains = {point: run.shapes.at(point).main_plan for point in table["point"].unique().to_pylist()}
+    keys = zip(table["point"].to_pylist(), table["plan"].to_pylist(), strict=True)
+    return table.filter(pa.array([mains[point] == plan for point, plan in keys], pa.bool_()))
 
 
 def _chosen(rows: str) -> str:
@@ -88,13 +95,13 @@ def _chosen(rows: str) -> str:
 
 def _computed(
     connection: duckdb.DuckDBPyConnection,
-    plans: Sequence[str],
+    run: Run,
     points: Sequence[int],
     wanted: list[object],
 ) -> pa.Table:
     """Return the same from the finished paths, on one thread as the table was written."""
     connection.execute("set threads = 1")
-    parts = [*described(connection, plans, points)]
+    parts = [*described(connection, run.planned_shapes, points, run.origin_sql)]
     connection.register(
         "described", pa.concat_tables(parts or [arrow_schema("summary").empty_table()])
     )

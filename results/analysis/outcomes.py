@@ -20,6 +20,7 @@ import pyarrow.types as kinds
 
 from results.run import Run, RunError
 from results.schema import TABLES
+from results.shapes import length_sql
 
 Better = Literal["less", "more", "neither"]
 """Which way an outcome improves for the members."""
@@ -55,8 +56,14 @@ class Outcome:
     value: str
     source: str = "paths"
 
-    def relation(self, periods_per_year: int) -> str:
-        """Return the SQL of a relation point, path, value; missing values are left out."""
+    def relation(self, periods_per_year: int | str) -> str:
+        """Return the SQL of a relation point, path, value; missing values are left out.
+
+        Parameters
+        ----------
+        periods_per_year : int or str
+            Periods of a year, or their SQL on a row of `paths`.
+        """
         value = self.value.format(periods_per_year=periods_per_year)
         return (
             f"(select point, path, ({value})::double as value from {self.source} "
@@ -83,9 +90,10 @@ OUTCOMES: Final = {
         Outcome(
             "share_a_year",
             "yuan a year",
-            "billed to a member present throughout, by year of the pool's life",
+            "billed to a member present throughout, by year until the pool closes",
             "less",
-            "share_total * {periods_per_year} / nullif(periods_run, 0)",
+            "share_total * {periods_per_year} "
+            "/ nullif(coalesce(closure_period + 1, periods_run), 0)",
         ),
         Outcome("share_max", "yuan", "largest share of one period", "less", "share_max"),
         Outcome("peak_members", "members", "largest membership", "more", "peak_members"),
@@ -197,7 +205,7 @@ def values(run: Run, name: str, points: Sequence[int] | None = None) -> pa.Table
     RunError
         There is no such outcome, or a file is damaged.
     """
-    relation = outcome_of(name).relation(run.manifest.periods_per_year)
+    relation = outcome_of(name).relation(_a_year(run))
     wanted = "" if points is None else "where point in (select unnest($1::integer[]))"
     sql = f"select point, path, value from {relation} {wanted} order by point, path"
     return asked(run, sql, [] if points is None else [list(points)])
@@ -232,7 +240,7 @@ def estimates(run: Run, names: Sequence[str] = tuple(OUTCOMES)) -> pa.Table:
         f"select point, {rank} as rank, '{name}' as outcome, avg(value) as mean, "
         f"stddev_samp(value) as sd, stddev_samp(value) / sqrt(count(*)) as standard_error, "
         f"{quantiles}, count(*) as paths "
-        f"from {outcome_of(name).relation(run.manifest.periods_per_year)} group by point"
+        f"from {outcome_of(name).relation(_a_year(run))} group by point"
         if run.paths_together == 1
         else _by_draws(run, name, rank, quantiles)
         for rank, name in enumerate(names)
@@ -241,9 +249,14 @@ def estimates(run: Run, names: Sequence[str] = tuple(OUTCOMES)) -> pa.Table:
     return asked(run, sql)
 
 
+def _a_year(run: Run) -> str:
+    """Return the SQL of the periods of a year on a row of `paths`."""
+    return length_sql(run.planned_shapes, "periods_per_year", run.origin_sql)
+
+
 def _by_draws(run: Run, name: str, rank: int, quantiles: str) -> str:
     """Return the SQL of an outcome's distribution by point where paths of a draw go together."""
-    relation = outcome_of(name).relation(run.manifest.periods_per_year)
+    relation = outcome_of(name).relation(_a_year(run))
     errors = (
         f"select point, stddev_samp(mean) / sqrt(count(*)) as standard_error from (select point, "
         f"path // {run.paths_together} as draw, avg(value) as mean from {relation} "
@@ -256,11 +269,12 @@ def _by_draws(run: Run, name: str, rank: int, quantiles: str) -> str:
     )
 
 
-def check_plan(run: Run, plan: str | None) -> None:
-    """Raise RunError where a plan is named that the run has not; the message has those it has."""
-    plans = run.manifest.plans
+def check_plan(run: Run, plan: str | None, point: int | None = None) -> None:
+    """Raise RunError where a plan is named that the run, or one of its points, does not have."""
+    plans = run.shapes.plans if point is None else run.shapes.at(point).plans
     if plan is not None and plan not in plans:
-        raise RunError(f"no plan {plan!r}; {run.folder.name} has {', '.join(plans)}")
+        of = run.folder.name if point is None else f"point {point} of {run.folder.name}"
+        raise RunError(f"no plan {plan!r}; {of} has {', '.join(plans)}")
 
 
 def check_points(run: Run, points: Sequence[int] | None) -> None:

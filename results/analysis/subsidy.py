@@ -16,14 +16,16 @@ import pyarrow as pa
 
 from results.analysis.outcomes import asked, check_plan, check_points
 from results.run import Run
+from results.shapes import length_sql
 
 _SQL = """
     with found as (
-        select point, path, from_age, to_age, sex::varchar as sex, sum(exposure) / $2 as years,
+        select point, path, from_age, to_age, sex::varchar as sex,
+            sum(exposure) / any_value({a_year}) as years,
             sum(paid) as paid, sum(received) as received, sum(expected) as expected
         from cells
         where point in (select unnest($1::integer[])) and health <> 'padding'
-            and ($3::varchar is null or plan = $3)
+            and ($2::varchar is null or plan = $2)
         group by all
     ), shared as (
         select *, expected * sum(paid) over whole / nullif(sum(expected) over whole, 0) as fair
@@ -79,4 +81,5 @@ def subsidy(run: Run, points: Sequence[int], plan: str | None = None) -> pa.Tabl
     """
     check_points(run, points)
     check_plan(run, plan)
-    return asked(run, _SQL, [list(points), run.manifest.periods_per_year, plan])
+    a_year = length_sql(run.planned_shapes, "periods_per_year", run.origin_sql)
+    return asked(run, _SQL.format(a_year=a_year), [list(points), plan])

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from results.analysis.outcomes import asked, check_confidence, check_points
 from results.run import Run, RunError
+from results.shapes import length_sql
 
 OPEN: Final = "open"
 """State of a path whose pool has not closed."""
@@ -59,7 +60,7 @@ def survival(
     check_points(run, points)
     check_confidence(confidence)
     _check_pool(run, pool)
-    rows = asked(run, *_question(run.manifest.periods, points, pool))
+    rows = asked(run, *_question(run, points, pool))
     counts = rows["standing"].to_numpy(), rows["paths"].to_numpy()
     figures = _wilson(*counts, confidence)
     columns = ["point", "period", "state", *figures, "paths", "at_risk", "closed"]
@@ -78,27 +79,28 @@ def _check_pool(run: Run, pool: str | None) -> None:
         raise RunError(f"no pool {pool!r}; {run.folder.name} has {', '.join(names) or 'none yet'}")
 
 
-def _question(
-    periods: int, points: Sequence[int] | None, pool: str | None
-) -> tuple[str, list[object]]:
+def _question(run: Run, points: Sequence[int] | None, pool: str | None) -> tuple[str, list[object]]:
     """Return the SQL that counts the paths of each state by point and period, and its parameters.
 
-    The horizon of a point is what its open paths lasted; where all have closed, the run's.
+    The horizon of a point is what its open paths lasted; where all have closed, its own length.
     """
     wanted = None if points is None else list(points)
     table, own = ("paths", "true") if pool is None else ("pools", "pool = $2")
-    return _COUNTS.format(open=OPEN, table=table, own=own), [wanted, pool, periods]
+    planned = length_sql(run.planned_shapes, "periods", run.origin_sql)
+    return _COUNTS.format(open=OPEN, table=table, own=own, planned=planned), [wanted, pool]
 
 
 _COUNTS: Final = """
     with chosen as (
-        select point, closure_cause::varchar as cause, closure_period as ended, periods_run
+        select point, closure_cause::varchar as cause, closure_period as ended, periods_run,
+            {planned} as planned
         from {table}
         where ($1::integer[] is null or point in (select unnest($1::integer[])))
             and ($2::varchar is null or {own})
     ), sizes as (
         select point, count(*) as paths,
-            coalesce(max(periods_run) filter (ended is null), greatest($3, max(periods_run)))
+            coalesce(max(periods_run) filter (ended is null),
+                greatest(max(planned), max(periods_run)))
                 as horizon
         from chosen group by point
     ), states as (

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from results.analysis.outcomes import OUTCOMES, estimates
 from results.analysis.survival import OPEN, survival
+from results.brief import told_points
 from results.pooled import PooledRun, pooled
 from results.report import course, sweep
 from results.report.figure import Figure
@@ -55,7 +56,7 @@ def report(run: Run, against: Run | None = None) -> Report:
         )
     whole = pooled(run)
     found = estimates(whole)
-    rows = whole.arrow("points").to_pylist()
+    rows = told_points(whole.arrow("points").to_pylist(), whole.manifest.config.get("sweep", {}))
     finished = set(found["point"].to_pylist())
     labels = labels_of([row for row in rows if row["point"] in finished])
     shown = _shown(whole, rows, labels)
@@ -82,7 +83,7 @@ def _shown(
 ) -> dict[int, str]:
     """Return the points whose course is shown, and their names."""
     there = [row["point"] for row in rows if row["point"] in labels]
-    most = max(LEAST_OVER_TIME, POINTS_OVER_TIME // len(run.manifest.plans))
+    most = max(LEAST_OVER_TIME, POINTS_OVER_TIME // len(run.shapes.plans))
     last, count = len(there) - 1, min(len(there), most)
     chosen = [there[round(place * last / max(1, count - 1))] for place in range(count)]
     return {point: labels[point] for point in chosen}
@@ -214,7 +215,7 @@ def _left(run: Run, shown: Mapping[int, str]) -> Iterator[Text]:
     }
     left, unpaid = (rows[outcome] for outcome in LEFT)
     setting = Text(f"{name}: ", f"{name}：") if name else Text("", "")
-    pools = run.manifest.config["scenario"].get("pools", {})
+    pools = run.shapes.at(point).pools
     what = Text("the pool closes", "关闭")
     if len(pools) > 1:
         what = Text(f"the last of {len(pools)} pools closes", f"{len(pools)} 个互助池全部关闭")

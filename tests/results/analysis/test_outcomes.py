@@ -33,9 +33,16 @@ def value_of(run: Run, name: str) -> list[float]:
     return [float(value) for value in values(run, name)["value"].to_pylist()]
 
 
-def test_a_share_is_told_by_year_of_the_pool_s_life(tmp_path: Path) -> None:
-    run = run_of(tmp_path, share_total=[30.0, 30.0], periods_run=[12, 18])
-    assert value_of(run, "share_a_year") == [30.0, 20.0]
+def test_a_yearly_share_counts_the_periods_until_the_closure(tmp_path: Path) -> None:
+    # the last path closes in its 12th period and winds down for another six
+    run = run_of(
+        tmp_path,
+        paths=3,
+        share_total=[30.0, 30.0, 30.0],
+        periods_run=[12, 18, 18],
+        closure_period=[None, None, 11],
+    )
+    assert value_of(run, "share_a_year") == [30.0, 20.0, 30.0]
 
 
 def test_a_pool_survives_that_is_open_at_the_horizon(tmp_path: Path) -> None:
