@@ -30,6 +30,7 @@ from flows.explore_text import DARK, LIGHT, SERIES, Look, Told
 from flows.simulation import PathError
 from results.analysis import courses
 from results.analysis.courses import Course, Estimate, Values
+from results.analysis.outcomes import SHOWN
 from results.analysis.settings import Axis, Settings, Value, settings
 from results.atomic import StoreError
 from results.brief import in_brief, told_apart, told_columns
@@ -128,7 +129,7 @@ class Shown:
 
 def shown(title: str, course: Course) -> Shown:
     """Return what is drawn of a course."""
-    return Shown(title, course, courses.outcomes(course))
+    return Shown(title, course, courses.outcomes(course, SHOWN))
 
 
 class Chooser:

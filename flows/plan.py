@@ -112,7 +112,7 @@ class Plan:
         periods = _rows_a_path(self.config) * BYTES_A_ROW
         sampled = scenario.market_members * self.config.sweep.members_sample
         members = sampled * BYTES_A_MEMBER * _part_by_member(self.config)
-        return self.paths * (periods + round(members))
+        return self.paths * (round(periods) + round(members))
 
     def cut(self, pairs_a_shard: int | None = None) -> Cut | None:
         """Return the cut into shards; without a number of pairs, that of the folder, if any."""

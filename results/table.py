@@ -36,6 +36,14 @@ _NOTE: Final = (
 )
 
 
+_UNCOVERED: Final = "without\ncover\n%"
+
+_RARE_NOTE: Final = (
+    "Without cover: paths on which a closure leaves members without cover; then members: how many, "
+    "on average over these paths."
+)
+
+
 @dataclass(frozen=True)
 class _Mean:
     """A mean over paths and its standard error; None where there is none."""
@@ -97,6 +105,8 @@ def show_run(run: Run, width: int = 120) -> str:
     console.print("", table, "", sep="\n")
     for part in _parts(run, [row["point"] for row in shown]):
         console.print(part, "", sep="\n")
+    if any(column.heading == _UNCOVERED for column in columns):
+        console.print(_RARE_NOTE)
     for line in _closing_lines(run, len(points)):
         console.print(line)
     return printed_text(console)
@@ -204,7 +214,7 @@ def _figures(run: Run, points: Sequence[int]) -> tuple[list[_Column], dict[int, 
         peak, end, when = means("peak_members"), means("members_end"), means("peak_period")
         # a fen is less than what rounding leaves of sums of benefits
         paid = means("100 * (unfunded_benefits < 0.01)::integer")
-        uncovered = means("uncovered_members")
+        uncovered = means("case when uncovered_members > 0 then uncovered_members end")
         closed = means("100 * (closure_cause <> 'none')::integer")
         columns = [
             _people("peak\nmembers", peak),
@@ -216,7 +226,9 @@ def _figures(run: Run, points: Sequence[int]) -> tuple[list[_Column], dict[int, 
             _Column("closed\n%", closed, 1, 0),
         ]
         if any(mean.value for mean in uncovered.values()):
-            columns.append(_people("without\ncover", uncovered))
+            without = means("100 * (uncovered_members > 0)::integer")
+            columns.append(_Column(_UNCOVERED, without, 1, 0))
+            columns.append(_people("then\nmembers", uncovered))
         return columns, dict(connection.execute(_causes_sql()).fetchall())
 
 
@@ -271,13 +283,17 @@ def _plans_table(run: Run, points: Sequence[int]) -> Table:
 
 
 def _pools_table(run: Run, points: Sequence[int]) -> Table:
-    """Return means over paths by point and pool: membership, closure, what it left behind."""
+    """Return means over paths by point and pool: membership, closure, what it left behind.
+
+    What a closure leaves is the mean over the paths in which it does, beside the part of the paths.
+    """
     expressions = (
         "peak_members",
         "100 * (closure_cause <> 'none')::integer",
         "closure_period",
-        "uncovered_members",
-        "unfunded_benefits",
+        "case when closure_cause <> 'none' then uncovered_members end",
+        "100 * (unfunded_benefits >= 0.01)::integer",
+        "case when unfunded_benefits >= 0.01 then unfunded_benefits end",
     )
     means = ", ".join(_mean_sql(f"x{i}") for i in range(len(expressions)))
     of_draw = ", ".join(f"avg(({text})::double) as x{i}" for i, text in enumerate(expressions))
@@ -287,12 +303,15 @@ def _pools_table(run: Run, points: Sequence[int]) -> Table:
             f"group by point, pool, {_draw_sql(run)}) group by all"
         ).fetchall()
     found = {(point, pool): figures for point, pool, *figures in rows}
-    headings = ("peak\nmembers", "closed\n%", "at\nperiod", "without\ncover", "unpaid\nyuan")
+    headings = (
+        *("peak\nmembers", "closed\n%", "then at\nperiod", "then without\ncover"),
+        *("unpaid\n%", "then\nyuan"),
+    )
     table = _table(("point", "pool", *headings))
     for point in points:
         for pool in run.shapes.at(point).pools:
             figures = found.get((point, pool), [None] * len(expressions))
-            decimals = (0, 1, 1, 0, 0)
+            decimals = (0, 1, 1, 0, 1, 0)
             cells = [_figure(mean, digits) for mean, digits in zip(figures, decimals, strict=True)]
             table.add_row(str(point), pool, *cells)
     return table

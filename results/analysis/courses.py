@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results.analysis.outcomes import OUTCOMES, outcome_of
+from results.analysis.outcomes import OUTCOMES, RARE, mean_with, outcome_of
 from results.engine import connect
 from results.run import Run, RunError
 from results.schema import LAPSE_CAUSES, QUANTITIES
@@ -262,10 +262,12 @@ def estimates(found: Mapping[str, Values]) -> dict[str, Estimate]:
 def differences(changed: Mapping[str, Values], base: Mapping[str, Values]) -> dict[str, Estimate]:
     """Return the mean differences of outcomes, changed less base, on the paths that both have.
 
-    Path by path, so that what a path's weather does to both falls out where they share a seed.
+    Path by path, so that what a path's weather does to both falls out where they share a seed. An
+    outcome that only some paths have is left out: other paths have it on either side.
     """
     found = {}
-    for name in (name for name in changed if name in base):
+    only_some = {mean_with(name) for name in RARE}
+    for name in (name for name in changed if name in base and name not in only_some):
         first, second = changed[name], base[name]
         _, here, there = np.intersect1d(
             first.path, second.path, assume_unique=True, return_indices=True

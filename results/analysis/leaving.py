@@ -102,10 +102,10 @@ def uncovered(run: Run, points: Sequence[int]) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        point : int32; from_age, to_age : int32, years; sex : string; mean, standard_error :
-        float64, members, over all paths of the point, one that stays open counting zero; q95 :
-        float64, members; closed : int64, paths with a closure. Nobody's padding is left out.
-        Without rows where nobody is left.
+        point : int32; from_age, to_age : int32, years; sex : string; mean, standard_error, q95 :
+        float64, members, over the paths of the point whose closure leaves anybody without cover;
+        closed : int64, how many these are; paths : int64, paths of the point. Fictitious accounts
+        are left out. Without rows where nobody is left.
 
     Raises
     ------
@@ -123,13 +123,15 @@ def uncovered(run: Run, points: Sequence[int]) -> pa.Table:
             select point, path, from_age, to_age, sex, coalesce(members, 0) as members
             from paths join bands using (point)
             left join found using (point, path, from_age, to_age, sex)
+            where uncovered_members > 0
         ), closures as (
-            select point, count(*) filter (uncovered_members > 0) as closed
+            select point, count(*) filter (uncovered_members > 0) as closed, count(*) as paths
             from paths group by point
         )
         select point, from_age, to_age, sex::varchar as sex, avg(members) as mean,
             stddev_samp(members) / sqrt(count(*)) as standard_error,
-            quantile_cont(members, 0.95) as q95, any_value(closed) as closed
+            quantile_cont(members, 0.95) as q95, any_value(closed) as closed,
+            any_value(paths) as paths
         from grid join closures using (point) where closed > 0
         group by all order by point, from_age, sex desc
         """

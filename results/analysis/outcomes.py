@@ -9,6 +9,7 @@ draws. A path whose outcome is missing (nothing was paid, so nothing was moved) 
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Sequence
@@ -154,7 +155,55 @@ OUTCOMES: Final = {
         ),
     )
 }
-"""The outcomes that reports show, by name and in their order."""
+"""The outcomes of a path, by name and in their order."""
+
+RARE: Final = ("uncovered_members", "unfunded_benefits", "lost_deposits")
+"""Outcomes that are nothing on most paths, mostly those that stay open, and large on the others.
+
+Their mean over all paths is near no path. They are shown as two figures: the part of the paths with
+any, and the mean over these.
+"""
+
+
+def part_with(name: str) -> str:
+    """Return the name of the outcome "whether there is any" of one of `RARE`."""
+    return f"{name}_any"
+
+
+def mean_with(name: str) -> str:
+    """Return the name of the outcome that one of `RARE` is on the paths where there is any."""
+    return f"{name}_if_any"
+
+
+def _split(outcome: Outcome) -> tuple[Outcome, Outcome]:
+    """Return a rare outcome as whether there is any, and how much where there is any."""
+    there = f"{outcome.value} >= {CENT}"
+    return (
+        dataclasses.replace(
+            outcome,
+            name=part_with(outcome.name),
+            unit="part of the paths",
+            meaning=f"there are {outcome.meaning}",
+            value=f"({there})::int",
+        ),
+        dataclasses.replace(
+            outcome,
+            name=mean_with(outcome.name),
+            meaning=f"{outcome.meaning}, on the paths where there are any",
+            value=f"case when {there} then {outcome.value} end",
+        ),
+    )
+
+
+SPLIT: Final = {part.name: part for name in RARE for part in _split(OUTCOMES[name])}
+"""The two figures of each of `RARE`, by name."""
+
+SHOWN: Final = tuple(
+    shown
+    for name in OUTCOMES
+    for shown in ((part_with(name), mean_with(name)) if name in RARE else (name,))
+)
+"""The outcomes that are shown as means with errors, in order: `OUTCOMES` with `RARE` ones split."""
 
 _LEVELS: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
@@ -167,8 +216,8 @@ def outcome_of(name: str) -> Outcome:
     RunError
         There is none of that name; the message has the nearest.
     """
-    if name in OUTCOMES:
-        return OUTCOMES[name]
+    if name in OUTCOMES or name in SPLIT:
+        return OUTCOMES.get(name) or SPLIT[name]
     columns = {
         column.name: column
         for column in TABLES["paths"].columns

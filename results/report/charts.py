@@ -379,7 +379,7 @@ def uncovered(language: Language, points: Mapping[int, str]) -> Spec:
         alt.XOffset("sex:N", sort=list(_SEXES)),
     )
     bars = base.mark_bar().encode(
-        _number(language, "mean", term("uncovered_members").of(language)),
+        _number(language, "mean", term("uncovered_members_if_any").of(language)),
         _kinds(language, "sex", _SEXES),
         tooltip=_tips(language, "ages:N", "mean:Q", "standard_error:Q"),
     )

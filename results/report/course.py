@@ -248,9 +248,11 @@ def left_uncovered(run: Run, points: Points) -> Iterator[Figure]:
         "uncovered",
         Text("Who is left without cover", "谁会失去保障"),
         Text(
-            "Members of the pool as it closes, by age and sex: mean over all paths, one that stays "
-            "open counting zero, with its 95 % interval.",
-            "关闭时的成员，按年龄与性别：全部路径均值（未关闭计零）及其 95% 区间。",
+            "Members of the pool as it closes, by age and sex: mean over the paths on which a "
+            "closure leaves anybody without cover, with its 95 % interval. The part of the paths "
+            "on which it does stands above.",
+            "关闭时的成员，按年龄与性别：仅计因关闭而有成员失去保障的路径的均值及其 95% 区间；"
+            "此类路径的占比见上文。",
         ),
         _with_bounds(_with_ages(found)),
         lambda language: charts.uncovered(language, some),
