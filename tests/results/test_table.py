@@ -77,7 +77,7 @@ def test_what_closures_leave_is_the_part_of_the_paths_and_the_mean_of_these(tmp_
 def test_closures_are_counted_with_their_main_cause(run: Run) -> None:
     paths = run.pandas("paths")
     causes = paths[(paths["point"] == 0) & (paths["closure_cause"] != "none")]["closure_cause"]
-    *_, closed, _, _, cause = row_of(show_run(run), 0)
+    *_, closed, _, _, cause = row_of(show_run(run, width=160), 0)
     assert closed.split("±")[0] == f"{100 * len(causes) / 9:.0f}"
     assert cause in causes.mode().tolist()
 
