@@ -337,7 +337,8 @@ class Board:
         self.texts["table"].object = text.table(told)
         plans = list(dict.fromkeys(plan for one in series.values() for plan in one.course.plans))
         if plans and plans != self.plan.options:
-            self.plan.options = plans  # a plan that is no longer there gives way to the first
+            value = self.plan.value if self.plan.value in plans else plans[0]
+            self.plan.param.update(options=plans, value=value)
         self.draw(series)
 
     def draw(self, series: Mapping[str, Shown]) -> None:

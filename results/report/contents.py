@@ -233,9 +233,11 @@ def _left(run: Run, shown: Mapping[int, str]) -> Iterator[Text]:
     )
     setting = Text(f"{name}: ", f"{name}：") if name else Text("", "")
     pools = run.shapes.at(point).pools
-    what = Text("the pool closes", "关闭")
+    what = Text("the pool closes" if name else "The pool closes", "关闭")
     if len(pools) > 1:
-        what = Text(f"the last of {len(pools)} pools closes", f"{len(pools)} 个互助池全部关闭")
+        article = "the" if name else "The"
+        last = f"{article} last of {len(pools)} pools closes"
+        what = Text(last, f"{len(pools)} 个互助池全部关闭")
     yield Text(
         f"{setting.en}{what.en} on {closed:.1%} of {paths} paths (95 % interval {low:.1%} "
         f"to {high:.1%}). Closures leave members without cover {left.en}. Benefits stay unpaid "

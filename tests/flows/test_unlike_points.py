@@ -308,3 +308,22 @@ def test_lengths_that_are_drawn_count_until_the_end_of_each_draw(runs: SimpleNam
     ]
     assert [row["mean"] for row in found] == [100.0] * 10
     assert [row["paths"] for row in found] == [4, 4, 2, 2, 2] * 2
+
+
+def test_the_explorer_offers_the_plans_of_the_points_that_are_shown(run: Run) -> None:
+    from flows.explore_page import Board, explored, shown
+    from flows.explore_text import LIGHT
+
+    board = Board(explored(run.folder), LIGHT)
+    first, second = (shown(f"point {point}", courses.course(run, point)) for point in (0, 1))
+    board.show({"point": first})
+    assert board.plan.options == ["main"]
+    board.show({"point": second})
+    assert (board.plan.options, board.plan.value) == (["young", "old"], "young")
+    assert len(board.fans["members"].sources["point"].data["year"]) == LENGTHS[1]
+    board.show({"point": second, "pinned": first})
+    assert board.plan.options == ["young", "old", "main"]
+    assert len(board.fans["members"].sources["pinned"].data["year"]) == 0  # it has no such plan
+    steps = board.survival.sources["point"].data
+    assert (steps["year"][0], steps["open"][0]) == (0.0, 1.0)
+    assert (steps["year"][-1], steps["open"].size) == (LENGTHS[1] / 12, LENGTHS[1] + 1)
