@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from configs.shapes import Shapes
+from results.analysis.outcomes import estimates, mean_with, part_with
 from results.brief import told_points
 from results.pooled import PooledRun, drawn_columns, pooled
 from results.run import Run, RunList
@@ -36,12 +37,12 @@ _NOTE: Final = (
 )
 
 
-_UNCOVERED: Final = "without\ncover\n%"
-
-_RARE_NOTE: Final = (
-    "Without cover: paths on which a closure leaves members without cover; then members: how many, "
-    "on average over these paths."
-)
+_LEFT: Final = {
+    "uncovered_members": ("members left\nwithout cover\n% of paths", "members\non these\npaths"),
+    "unfunded_benefits": ("benefits\nunpaid\n% of paths", "yuan\non these\npaths"),
+    "lost_deposits": ("deposits\nlost\n% of paths", "yuan\non these\npaths"),
+}
+"""Headings of what only some paths have: the part of the paths, and the mean over these."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,6 @@ def show_run(run: Run, width: int = 120) -> str:
     console.print("", table, "", sep="\n")
     for part in _parts(run, [row["point"] for row in shown]):
         console.print(part, "", sep="\n")
-    if any(column.heading == _UNCOVERED for column in columns):
-        console.print(_RARE_NOTE)
     for line in _closing_lines(run, len(points)):
         console.print(line)
     return printed_text(console)
@@ -214,7 +213,6 @@ def _figures(run: Run, points: Sequence[int]) -> tuple[list[_Column], dict[int, 
         peak, end, when = means("peak_members"), means("members_end"), means("peak_period")
         # a fen is less than what rounding leaves of sums of benefits
         paid = means("100 * (unfunded_benefits < 0.01)::integer")
-        uncovered = means("case when uncovered_members > 0 then uncovered_members end")
         closed = means("100 * (closure_cause <> 'none')::integer")
         columns = [
             _people("peak\nmembers", peak),
@@ -225,22 +223,48 @@ def _figures(run: Run, points: Sequence[int]) -> tuple[list[_Column], dict[int, 
             _Column("all cases\npaid %", paid, 1, 0),
             _Column("closed\n%", closed, 1, 0),
         ]
-        if any(mean.value for mean in uncovered.values()):
-            without = means("100 * (uncovered_members > 0)::integer")
-            columns.append(_Column(_UNCOVERED, without, 1, 0))
-            columns.append(_people("then\nmembers", uncovered))
         return columns, dict(connection.execute(_causes_sql()).fetchall())
 
 
 def _parts(run: Run, points: Sequence[int]) -> list[Table]:
-    """Return a table by plan where a run has several, and one by pool where it has several."""
-    tables = []
+    """Return what closures leave behind; tables by plan and by pool where a run has several."""
+    tables = [*_left_table(run, points)]
     shapes = [run.shapes.at(point) for point in points]
     if any(len(shape.plans) > 1 for shape in shapes) or not run.shapes.have_same_plans:
         tables.append(_plans_table(run, points))
     if any(len(shape.pools) > 1 for shape in shapes):
         tables.append(_pools_table(run, points))
     return tables
+
+
+def _left_table(run: Run, points: Sequence[int]) -> Iterator[Table]:
+    """Yield what closures leave behind by point, unless they leave nothing.
+
+    A mean over all paths would be near no path, as most have nothing: it is the part of the paths
+    with any, and the mean over these.
+    """
+    names = {name: (part_with(name), mean_with(name)) for name in _LEFT}
+    found = {
+        (row["point"], row["outcome"]): {"mean": row["mean"], "error": row["standard_error"]}
+        for row in estimates(run, [part for parts in names.values() for part in parts]).to_pylist()
+    }
+    nothing: dict[str, float | None] = {"mean": None, "error": None}
+    shown = [
+        name
+        for name, (part, _) in names.items()
+        if any(found.get((point, part), nothing)["mean"] for point in points)
+    ]
+    if not shown:
+        return
+    table = _table(("point", *(heading for name in shown for heading in _LEFT[name])))
+    for point in points:
+        cells = []
+        for part, those in (names[name] for name in shown):
+            share = found.get((point, part), nothing)
+            percent = {key: None if v is None else 100 * v for key, v in share.items()}
+            cells += [_figure(percent, 0), _figure(found.get((point, those)), 0)]
+        table.add_row(str(point), *cells)
+    yield table
 
 
 def _plans_table(run: Run, points: Sequence[int]) -> Table:

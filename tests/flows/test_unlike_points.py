@@ -326,4 +326,4 @@ def test_the_explorer_offers_the_plans_of_the_points_that_are_shown(run: Run) ->
     assert len(board.fans["members"].sources["pinned"].data["year"]) == 0  # it has no such plan
     steps = board.survival.sources["point"].data
     assert (steps["year"][0], steps["open"][0]) == (0.0, 1.0)
-    assert (steps["year"][-1], steps["open"].size) == (LENGTHS[1] / 12, LENGTHS[1] + 1)
+    assert (steps["year"][-1], len(steps["open"])) == (LENGTHS[1] / 12, LENGTHS[1] + 1)
