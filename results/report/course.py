@@ -250,9 +250,9 @@ def left_uncovered(run: Run, points: Points) -> Iterator[Figure]:
         Text(
             "Members of the pool as it closes, by age and sex: mean over the paths on which a "
             "closure leaves anybody without cover, with its 95 % interval. The part of the paths "
-            "on which it does stands above.",
+            "on which it does is in the table of outcomes.",
             "关闭时的成员，按年龄与性别：仅计因关闭而有成员失去保障的路径的均值及其 95% 区间；"
-            "此类路径的占比见上文。",
+            "此类路径的占比见结果一览表。",
         ),
         _with_bounds(_with_ages(found)),
         lambda language: charts.uncovered(language, some),
