@@ -1,12 +1,12 @@
 """Rates by single year of age and sex: incidence of critical illness, mortality.
 
-A table is a CSV file with the columns age, male, female; lines that start with `#` are comments.
+A table is a CSV file (`configs.csv_text`) with the columns age, male, female.
 Ages follow one another without a gap; rates are per person-year, from 0 to 1. A configuration
 names a table that ships with huzhu (the files in `configs/tables`) or a CSV file of one's own.
 """
 
-import csv
 import difflib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -19,7 +19,10 @@ from pydantic import Field, GetJsonSchemaHandler, ValidationInfo, model_validato
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from configs.csv_text import CsvError, misfit, read_csv
+from configs.numbers import NumberError, number_remedy, read_number, read_whole_number
 from configs.record import Record, model_field
+from configs.text_file import brief
 
 SHIPPED_FOLDER = Path(__file__).parent / "tables"
 COLUMNS = ("age", "male", "female")
@@ -29,7 +32,7 @@ Sex = Literal["male", "female"]
 Rate = Annotated[float, Field(ge=0, le=1)]
 
 
-class TableError(ValueError):
+class TableError(CsvError):
     """A table that cannot be used; the message names file, line, field, value and remedy."""
 
 
@@ -201,7 +204,7 @@ def read_table(path: Path) -> AgeSexTable:
 
     Raises
     ------
-    TableError
+    CsvError
         The file is not a table; the message names file, line, field, value and remedy.
     """
     return AgeSexTable.model_validate(_contents(path))
@@ -226,49 +229,35 @@ def _contents(path: Path) -> dict[str, Any]:
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield (file and line, cell by column) for each line that holds figures."""
-    header: list[str] | None = None
-    for number, line in enumerate(_text(path).splitlines(), start=1):
-        where = f"{path.name} line {number}"
-        if not line.strip(" ,;\t") or line.startswith("#"):
-            continue
-        cells = [cell.strip() for cell in next(csv.reader([line]))]
-        if header is None:
-            header = _header(cells, where)
-        elif len(cells) != len(header):
-            raise TableError(
-                f"{where}: expected {len(header)} cells ({', '.join(header)}), got {len(cells)}: "
-                f"{line.strip()!r}"
-            )
-        else:
-            yield where, dict(zip(header, cells, strict=True))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark before the first byte
-    except UnicodeDecodeError as error:
-        raise TableError(
-            f"{path.name}: expected UTF-8 text, got the byte {error.object[error.start]:#04x} at "
-            f"position {error.start} (save the file as CSV UTF-8)"
-        ) from None
-    except OSError as error:
-        raise TableError(f"{path.name}: expected a readable file, got: {error.strerror}") from None
+    table = read_csv(path, path.name)
+    if not table.header.cells:
+        return
+    header = _header(table.header.cells, f"{path.name} line {table.header.number}")
+    for line in table.lines:
+        where = f"{path.name} line {line.number}"
+        wrong = misfit(table, line)
+        if wrong is not None:
+            raise TableError(f"{where}: {wrong}")
+        yield where, dict(zip(header, line.cells, strict=True))
 
 
 def _header(cells: list[str], where: str) -> list[str]:
     if sorted(cells) != sorted(COLUMNS):
         raise TableError(
             f"{where}: expected the columns {','.join(COLUMNS)} as the first line, "
-            f"got {','.join(cells)!r}"
+            f"got {brief(','.join(cells))}"
         )
     return cells
 
 
 def _age(cell: str, ages: list[int], where: str) -> int:
     try:
-        age = int(cell)
-    except ValueError:
-        raise TableError(f"{where}: age: expected a whole number of years, got {cell!r}") from None
+        age = read_whole_number(cell)
+    except NumberError:
+        raise TableError(
+            f"{where}: age: expected a whole number of years, got {brief(cell)}"
+            f"{number_remedy(cell)}"
+        ) from None
     if ages and age != ages[-1] + 1:
         raise TableError(
             f"{where}: age: expected {ages[-1] + 1}, got {age} "
@@ -281,12 +270,12 @@ def _age(cell: str, ages: list[int], where: str) -> int:
 
 def _rate(cell: str, where: str) -> float:
     try:
-        rate = float(cell)
-    except ValueError:
-        rate = float("nan")
+        rate = read_number(cell)
+    except NumberError:
+        rate = math.nan
     if not 0 <= rate <= 1:
         raise TableError(
-            f"{where}: expected a rate per person-year from 0 to 1, got {cell!r} "
-            "(0.5 % is written 0.005)"
+            f"{where}: expected a rate per person-year from 0 to 1, got {brief(cell)} "
+            f"(0.5 % is written 0.005){number_remedy(cell)}"
         )
     return rate

@@ -53,6 +53,7 @@ from configs.sweep import (
     names_a_folder,
     scenario_with,
 )
+from configs.text_file import FileError, brief, files_in
 
 Floats = NDArray[np.float64]
 Model = TypeVar("Model", bound=Record)
@@ -669,7 +670,7 @@ def _existing(name: str, field: str, source: Source) -> Path:
     """Return the file that a field names."""
     path = Path(os.path.normpath(source.folder / name))
     if not os.path.isfile(path):
-        text = f"expected an existing file, got {name!r}{_beside(path)}"
+        text = f"expected an existing file, got {brief(name)}{_beside(path)}"
         raise ProblemsError([Problem((field,), text)])
     return path
 
@@ -677,8 +678,8 @@ def _existing(name: str, field: str, source: Source) -> Path:
 def _beside(path: Path) -> str:
     """Return a remedy: the file where this one was looked for that is most like it."""
     try:
-        near = nearest(path.name, sorted(os.listdir(path.parent)))
-    except OSError:
+        near = nearest(path.name, files_in(path.parent, ("",)))
+    except FileError:
         return f"; there is no folder {str(path.parent)!r}"
     return f"; did you mean {near}?" if near else f"; it was looked for in {str(path.parent)!r}"
 

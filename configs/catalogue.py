@@ -4,6 +4,7 @@ A file in this folder that describes a system is a scenario; one that sweeps ove
 question. Each is known by the stem of its file.
 """
 
+import os
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -60,7 +61,9 @@ def locate(name: str) -> Path:
         that there is no such file.
     """
     shipped = FOLDER / f"{name}.yaml"
-    return shipped if not Path(name).exists() and shipped.is_file() else Path(name)
+    # unlike Path's, these functions take names of any length
+    found = not os.path.exists(name) and os.path.isfile(shipped)
+    return shipped if found else Path(name)
 
 
 def _entry(file: Path) -> Entry:

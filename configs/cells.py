@@ -1,7 +1,6 @@
 """Cells of members from a CSV file: among whom `huzhu apportion` shares a bill.
 
-A line is a cell, members who are alike; lines that start with `#` are comments. Columns, in any
-order:
+A line of the file (`configs.csv_text`) is a cell: members who are alike. Columns, in any order:
 
     cell          name, a different one in each line
     members       persons, 0 or more
@@ -13,7 +12,6 @@ order:
                   been claimed in proportion to expected losses
 """
 
-import csv
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +22,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.csv_text import read_csv_text
+from configs.csv_text import CsvError, misfit, read_csv
 from configs.dotted import nearest
-from configs.messages import MAX_PROBLEMS, ConfigError, Problem, value
+from configs.messages import MAX_COUNTED, ConfigError, Problem, shortened, value
+from configs.numbers import NumberError, number_remedy, read_number, read_whole_number
 
 REQUIRED: Final = ("cell", "members", "probability", "benefit_yuan")
 OPTIONAL: Final = ("weight", "band", "claims_yuan")
@@ -128,6 +127,8 @@ def read_cells(path: str | os.PathLike[str]) -> CellTable:
             problems.append(_line(where, "cell", f"{text}; line {first_lines[name]} has it"))
         first_lines.setdefault(name, number)
         rows.append({**cells, **row})
+        if len(problems) >= MAX_COUNTED:
+            break
     if not rows and not problems:
         raise ConfigError(
             f"{path}: expected a line of {','.join(REQUIRED)} for each cell, got none"
@@ -135,8 +136,7 @@ def read_cells(path: str | os.PathLike[str]) -> CellTable:
     if not problems and sum(row["members"] for row in rows) == 0:
         problems.append(_line(str(path), "members", "expected at least 1 in all cells, got 0"))
     if problems:
-        more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
-        raise ConfigError("\n".join(problems[:MAX_PROBLEMS] + more))
+        raise ConfigError(shortened(problems))
     return _table(rows)
 
 
@@ -159,19 +159,21 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> CellTable:
 
 def _records(path: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (number of the line, cell by column) for each line of figures that is complete."""
-    header: list[str] | None = None
-    for number, line in enumerate(read_csv_text(path).splitlines(), start=1):
-        where = f"{path} line {number}"
-        if not line.strip(" ,;\t") or line.startswith("#"):
-            continue
-        cells = [cell.strip() for cell in next(csv.reader([line]))]
-        if header is None:
-            header = _header(cells, where)
-        elif len(cells) != len(header):
-            text = f"expected {len(header)} cells ({','.join(header)}), got {len(cells)}"
-            problems.append(f"{where}: {text}: {value(line.strip())}")
+    try:
+        table = read_csv(path, str(path))
+    except CsvError as error:
+        raise ConfigError(str(error)) from None
+    if not table.header.cells:
+        return
+    header = _header(table.header.cells, f"{path} line {table.header.number}")
+    for line in table.lines:
+        wrong = misfit(table, line)
+        if wrong is None:
+            yield line.number, dict(zip(header, line.cells, strict=True))
         else:
-            yield number, dict(zip(header, cells, strict=True))
+            problems.append(f"{path} line {line.number}: {wrong}")
+            if len(problems) >= MAX_COUNTED:
+                return
 
 
 def _header(cells: list[str], where: str) -> list[str]:
@@ -199,15 +201,15 @@ def _number(column: str, cell: str, where: str, problems: list[str]) -> float:
     """Return the number that a cell holds; note what is wrong with it."""
     kind = _KINDS[column]
     try:
-        number = int(cell) if kind.whole else float(cell)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= kind.most:
+        found = read_whole_number(cell) if kind.whole else read_number(cell)
+    except NumberError:
+        found = math.nan
+    if not 0 <= found <= kind.most:
         came = value(cell) if cell else "nothing"
         most = f"{kind.most:,.0f}".replace(",", "_")
-        text = f"expected {kind.words} from 0 to {most}, got {came}"
+        text = f"expected {kind.words} from 0 to {most}, got {came}{number_remedy(cell)}"
         problems.append(_line(where, column, text))
-    return number
+    return found
 
 
 def _line(where: str, column: str, text: str) -> str:

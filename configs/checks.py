@@ -7,7 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from pydantic import JsonValue, ValidationError, create_model
@@ -26,7 +26,7 @@ from configs.axes import (
 from configs.designs import MAX_BRANCHES, SAMPLED, BranchesError
 from configs.dotted import Location, PathError, expand, nearest, place_of, shown
 from configs.draws import SUFFIX, Draws
-from configs.messages import Problem, ProblemsError, problems_of, value
+from configs.messages import MAX_COUNTED, Problem, ProblemsError, problems_of, value
 from configs.record import Record
 from configs.scenario import Scenario
 from configs.sweep import (
@@ -78,7 +78,7 @@ def with_checked_axes(config: Config) -> Config:
 
 
 def _raise_any(draws: Draws | None, problems: Iterable[Problem]) -> None:
-    found = [_in_file(draws, problem) for problem in problems]
+    found = [_in_file(draws, problem) for problem in islice(problems, MAX_COUNTED)]
     if found:
         raise ProblemsError(found)
 
@@ -178,14 +178,11 @@ def draws_location(*within: str | int) -> Location:
 
 
 def _in_file(draws: Draws | None, problem: Problem) -> Problem:
-    """Return a problem of a drawn field as one of the file of draws, with its line; others as is.
-
-    Fields stand in the first line; the draw with a number stands in its own.
-    """
+    """Return a problem of a drawn field, or of a draw, as one of its file; others as they are."""
     at, within = problem.location[:2], problem.location[2:]
     if draws is None or at != draws_location() or not within:
         return problem
-    line = draws.where(within[0]) if isinstance(within[0], int) else f"{draws.name}{SUFFIX} line 1"
+    line = draws.where(within[0]) if isinstance(within[0], int) else f"{draws.name}{SUFFIX}"
     fields = "".join(f"{step}: " for step in within if isinstance(step, str))
     return Problem(draws_location(), f"{line}: {fields}{problem.text}")
 

@@ -4,6 +4,7 @@ The section says nothing about the numbers, which are the same on any cluster; s
 in a run's digest.
 """
 
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,12 @@ from pydantic import (
 from configs import yaml_text
 from configs.dotted import nearest, place_of
 from configs.messages import ConfigError, Problem, problems_of, report, value
+from configs.numbers import NumberError, read_number
 from configs.record import Record
+from configs.text_file import brief
 
 _SIZE = re.compile(r"^\s*([0-9.]+)\s*([kMGT]?)i?B?\s*$", re.IGNORECASE)
+MAX_BYTES = 10**15
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 KINDS = ("local", "scheduler", "jobqueue", "gateway", "kubernetes")
 
@@ -35,9 +39,15 @@ def _bytes(size: Any) -> Any:
     if not isinstance(size, str):
         return size
     match = _SIZE.match(size)
-    if match is None or match[1].count(".") > 1:
-        raise ValueError(f"expected a number of bytes, such as 4GB or 500 MB, got {size!r}")
-    return round(float(match[1]) * _UNITS[match[2].lower()])
+    try:
+        found = read_number(match[1]) * _UNITS[match[2].lower()] if match else None
+    except NumberError:
+        found = None
+    if found is None:
+        raise ValueError(f"expected a number of bytes, such as 4GB or 500 MB, got {brief(size)}")
+    if found > MAX_BYTES:
+        raise ValueError(f"expected at most 1000 TB, got {brief(size)}")
+    return round(found)
 
 
 def _form(pattern: str, expected: str) -> AfterValidator:
@@ -222,15 +232,12 @@ def cluster_of(text: str) -> "Local | Scheduler | JobQueue | Gateway | Kubernete
     if "://" in text:
         return _checked({"kind": "scheduler", "address": text}, "--cluster")
     file = Path(text)
-    if not file.is_file():
+    if not os.path.isfile(file):  # unlike Path's, it takes names of any length
         raise ConfigError(
             "--cluster: expected `local`, the address of a scheduler, such as tcp://10.0.0.1:8786, "
-            f"or an existing YAML file, got {text!r}"
+            f"or an existing YAML file, got {brief(text)}"
         )
-    try:
-        tree = yaml_text.parse(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml_text.TextError) as error:
-        raise ConfigError(f"{file}: {error}") from None
+    tree = yaml_text.read(file)
     if isinstance(tree, dict) and isinstance(tree.get("cluster"), dict):
         tree = tree["cluster"]
     return _checked(tree, text)

@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from configs.age_sex_table import AgeSexTable
 from configs.record import Record
+from configs.text_file import brief
 
 LIKE_ENOUGH = 0.6  # of difflib's ratio: `fee_rte` is like `fee_rate`, `fee` is not
 
@@ -240,7 +241,7 @@ def _nothing_there(model: type[Record], tree: Any, path: str) -> str:
     if near is None:
         near = next((p for p in known if nearest(last, [p.rpartition(".")[2]])), None)
     hint = f"; did you mean {near}?" if near else ""
-    return f"expected a field of the {model.__name__.lower()}, got {path!r}{hint}"
+    return f"expected a field of the {model.__name__.lower()}, got {brief(path)}{hint}"
 
 
 def _leaves(place: Place, node: Any, location: Location) -> Iterator[str]:

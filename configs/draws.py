@@ -1,13 +1,12 @@
 """Draws of a posterior: fields of a scenario that are uncertain together, a row of values a draw.
 
-A file of draws is CSV: its first line names fields by their dotted paths, and each line after it is
-one draw. All draws count alike. A sweep runs all its points at every draw (`configs.sweep`).
+A file of draws is CSV (`configs.csv_text`): its first line names fields by their dotted paths, and
+each line after it is one draw. All draws count alike. A sweep runs all its points at every draw
+(`configs.sweep`).
 """
 
-import csv
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -21,11 +20,15 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from configs.csv_text import CsvTable, read_csv
+from configs.numbers import NumberError, number_remedy, read_number
 from configs.record import Record, model_field
+from configs.text_file import SHOWN_FILES, FileError, brief, files_in
 
 SUFFIX: Final = ".csv"
-MAX_VALUES: Final = 1_000_000  # of all draws together: 20 MB of a run's config.yaml
-SHOWN_FILES: Final = 10
+# A run's config.yaml holds them as text, which has limits of its own (`configs.yaml_text`).
+MAX_VALUES: Final = 400_000  # of all draws together
+MAX_DRAWS: Final = 50_000
 
 
 class DrawsError(ValueError):
@@ -36,8 +39,7 @@ def _numbers(row: Any) -> Any:
     """Return the numbers of a draw that is given as text, as a run's config.yaml has it."""
     if isinstance(row, str):
         return tuple(
-            _number(cell, f"expected numbers with commas between them, got {row!r}")
-            for cell in row.split(",")
+            _number(cell, "expected numbers with commas between them") for cell in row.split(",")
         )
     return tuple(row) if isinstance(row, list) else row
 
@@ -121,8 +123,8 @@ class Draws(Record):
         return draw * self.rows // self.count
 
     def where(self, draw: int) -> str:
-        """Return where a draw stands, as messages say it."""
-        return f"{self.name}{SUFFIX} line {self.row(draw) + 2}"
+        """Return which draw of the file one is, as messages say it; the first is number 0."""
+        return f"{self.name}{SUFFIX} draw {self.row(draw)} (the first is 0)"
 
     def column(self, field: str) -> tuple[float, ...]:
         """Return the values of a field, one a draw."""
@@ -169,86 +171,71 @@ def _file_and_take(given: Mapping[str, Any]) -> tuple[str, int | None]:
 def _contents(file: str, take: int | None) -> dict[str, Any]:
     """Return the draws of a file, all of them or so many evenly spread over it."""
     path = Path(file)
-    fields, rows = _table(path)
-    if take is not None and take > len(rows):
+    table = _table(path)
+    fields, rows = table.header.cells, len(table.lines)
+    if take is not None and take > rows:
+        raise DrawsError(f"take: expected at most {rows} draws, which {path.name} has, got {take}")
+    count = take or rows
+    if count > MAX_DRAWS or count * len(fields) > MAX_VALUES:
         raise DrawsError(
-            f"take: expected at most {len(rows)} draws, which {path.name} has, got {take}"
+            f"expected at most {MAX_DRAWS:_} draws and {MAX_VALUES:_} values, got {count:_} draws "
+            f"of {len(fields)} fields; lower take"
         )
-    count = take or len(rows)
-    if count * len(fields) > MAX_VALUES:
-        raise DrawsError(
-            f"expected at most {MAX_VALUES:_} values, got {count:_} draws of {len(fields)} fields; "
-            "lower take"
-        )
-    taken = [i * len(rows) // count for i in range(count)]
-    values = tuple(_draw(rows[row], fields, f"{path.name} line {row + 2}") for row in taken)
-    return {"name": path.stem, "fields": tuple(fields), "rows": len(rows), "values": values}
+    values = tuple(_draw(table, i * rows // count, path.name) for i in range(count))
+    return {"name": path.stem, "fields": tuple(fields), "rows": rows, "values": values}
 
 
-def _table(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return the header of a file and the cells of its lines, as text."""
-    header, *rows = [
-        [cell.strip() for cell in cells] for cells in csv.reader(_text(path).splitlines())
-    ] or [[]]
-    while rows and not any(rows[-1]):
-        rows.pop()
-    if not any(header):
+def _table(path: Path) -> CsvTable:
+    """Return the lines of a file of draws."""
+    if path.suffix.lower() != SUFFIX or not os.path.isfile(path):
+        raise DrawsError(f"expected an existing CSV file, got {brief(str(path))}{_beside(path)}")
+    table = read_csv(path, path.name)
+    fields = table.header.cells
+    if not fields:
         raise DrawsError(
             f"expected the dotted paths of fields as the first line of {path.name}, got none"
         )
-    twice = next((name for name in header if header.count(name) > 1), None)
+    twice = next((name for name in fields if fields.count(name) > 1), None)
     if twice is not None:
-        raise DrawsError(f"{path.name} line 1: expected each field once, got {twice!r} again")
-    if not rows:
-        raise DrawsError(f"expected draws under the first line of {path.name}, got none")
-    return header, rows
-
-
-def _text(path: Path) -> str:
-    if path.suffix.lower() != SUFFIX or not os.path.isfile(path):
-        raise DrawsError(f"expected an existing CSV file, got {str(path)!r}{_beside(path)}")
-    try:
-        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark before the first byte
-    except UnicodeDecodeError as error:
         raise DrawsError(
-            f"expected UTF-8 text in {path.name}, got the byte {error.object[error.start]:#04x} at "
-            f"position {error.start}; save the file as CSV UTF-8"
-        ) from None
-    except OSError as error:
-        raise DrawsError(f"expected a readable file, got {path.name}: {error.strerror}") from None
+            f"{path.name} line {table.header.number}: expected each field once, "
+            f"got {brief(twice)} again"
+        )
+    if not table.lines:
+        raise DrawsError(f"expected draws under the first line of {path.name}, got none")
+    return table
 
 
 def _beside(path: Path) -> str:
     """Return a remedy: the CSV files where one was looked for."""
     try:
-        files = sorted(name for name in os.listdir(path.parent) if name.endswith(SUFFIX))
-    except OSError:
-        return f"; there is no folder {str(path.parent)!r}"
+        files = files_in(path.parent, (SUFFIX,))
+    except FileError:
+        return f"; there is no folder {brief(str(path.parent))}"
     if not files:
-        return f"; there are no CSV files in {str(path.parent)!r}"
+        return f"; there are no CSV files in {brief(str(path.parent))}"
     more = ", …" if len(files) > SHOWN_FILES else ""
     return f"; CSV files there: {', '.join(files[:SHOWN_FILES])}{more}"
 
 
-def _draw(cells: Sequence[str], fields: Sequence[str], where: str) -> tuple[float, ...]:
+def _draw(table: CsvTable, row: int, name: str) -> tuple[float, ...]:
     """Return the values of one draw."""
-    if len(cells) != len(fields):
+    line, fields = table.lines[row], table.header.cells
+    where = f"{name} line {line.number}"
+    if len(line.cells) != len(fields):
         raise DrawsError(
             f"{where}: expected a cell for each of the fields, {len(fields)} in all, "
-            f"got {len(cells)}"
+            f"got {len(line.cells)}"
         )
     return tuple(
-        _number(cell, f"{where}: {field}: expected a number, got {cell!r}")
-        for field, cell in zip(fields, cells, strict=True)
+        _number(cell, f"{where}: {field}: expected a number")
+        for field, cell in zip(fields, line.cells, strict=True)
     )
 
 
-def _number(cell: str, otherwise: str) -> float:
-    """Return the number that a cell holds; DrawsError with the words given where it holds none."""
+def _number(cell: str, expected: str) -> float:
+    """Return the number that a cell holds; raise DrawsError that says what was expected."""
     try:
-        number = float(cell)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise DrawsError(otherwise)
-    return number
+        return read_number(cell)
+    except NumberError:
+        raise DrawsError(f"{expected}, got {brief(cell)}{number_remedy(cell)}") from None

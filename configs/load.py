@@ -26,6 +26,7 @@ from configs.messages import ConfigError, Problem, ProblemsError, problems_of, r
 from configs.record import Record
 from configs.scenario import Scenario
 from configs.sweep import Config, Sweep, sample_digest
+from configs.text_file import SHOWN_FILES, FileError, brief, files_in
 
 __all__ = ["Config", "ConfigError", "digest", "dump", "load"]
 
@@ -34,6 +35,7 @@ FIELDS = ("extends", "name", "scenario", "sweep")
 SUFFIXES = (".yaml", ".yml")
 FIRST_FIELDS = ("paths", "members_sample", "design", "axes")
 """Fields of a sweep that count in a digest even where they have their default."""
+MAX_FILES = 20  # that extend one another
 RANGE_PARTS = ("values", "low", "high", "scale")
 Origins = dict[Location, "Source"]
 
@@ -218,15 +220,19 @@ def read_chain(
         raise ConfigError(f"{path}: extends: expected the path of one file, got {value(base_name)}")
     base = Path(os.path.normpath(path.parent / base_name))
     seen = (*chain, path)
+    if not os.path.isfile(base):  # unlike Path's, it takes names of any length
+        raise ConfigError(
+            f"{path}: extends: expected an existing file, got {value(base_name)}{_beside(base)}"
+        )
     if os.path.realpath(base) in [os.path.realpath(file) for file in seen]:
         circle = " -> ".join(str(file) for file in (*seen, base))
         raise ConfigError(
             f"{path}: extends: expected files that do not extend one another in a circle, "
             f"got {circle}"
         )
-    if not os.path.isfile(base):  # unlike Path's, it takes names of any length
+    if len(seen) == MAX_FILES:
         raise ConfigError(
-            f"{path}: extends: expected an existing file, got {base_name!r}{_beside(base)}"
+            f"{path}: extends: expected at most {MAX_FILES} files that extend one another, got more"
         )
     below = read_chain(base, fields, seen)
     below.tree.pop("name", None)  # a name is its own file's
@@ -245,17 +251,7 @@ def read_tree(path: Path, fields: Sequence[str] = FIELDS) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected a YAML file, got a folder{_beside(path / '_')}")
     if not os.path.exists(path):
         raise ConfigError(f"{path}: expected an existing file, got no such file{_beside(path)}")
-    try:
-        tree = yaml_text.parse(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path}: expected UTF-8 text, got the byte {error.object[error.start]:#04x} at "
-            f"position {error.start}; save the file as UTF-8"
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a readable file, got: {error.strerror}") from None
-    except yaml_text.TextError as error:
-        raise ConfigError(f"{path} line {error.line}: {error}") from None
+    tree = yaml_text.read(path)
     if not isinstance(tree, dict):
         came = "an empty file" if tree is None else value(tree)
         raise ConfigError(f"{path}: expected a mapping with {', '.join(fields)}, got {came}")
@@ -266,15 +262,16 @@ def _beside(path: Path) -> str:
     """Return a remedy: the YAML files where this one was looked for, the nearest first."""
     folder = path.parent
     try:
-        files = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIXES))
-    except OSError as error:
-        return f"; cannot look into the folder {str(folder)!r}: {error.strerror}"
+        files = files_in(folder, SUFFIXES)
+    except FileError as error:
+        return f"; cannot look into the folder {brief(str(folder))}: {error}"
     near = nearest(path.stem, [Path(file).stem for file in files])
     file = next((file for file in files if Path(file).stem == near), None)
     hint = f"did you mean {folder / file}? " if file else ""
     if not files:
         return f"; there are no YAML files in {str(folder)!r}"
-    return f"; {hint}YAML files there: {', '.join(files[:10])}{', …' if len(files) > 10 else ''}"
+    more = ", …" if len(files) > SHOWN_FILES else ""
+    return f"; {hint}YAML files there: {', '.join(files[:SHOWN_FILES])}{more}"
 
 
 def _merged(below: Document, above: Document) -> Document:

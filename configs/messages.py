@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, get_origin
 
@@ -15,11 +16,15 @@ from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
 from configs.age_sex_table import AgeSexTable
+from configs.csv_text import CsvError
 from configs.dotted import Location, Place, choices, nearest, shown
+from configs.numbers import number_remedy
 from configs.record import Record
+from configs.text_file import SHOWN_LENGTH, brief
 
 MAX_PROBLEMS = 3
-MAX_VALUE_LENGTH = 60
+MAX_COUNTED = 100  # problems looked for; beyond them there are "at least" so many
+MAX_LOCATION_LENGTH = 200
 _BOUND_WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _BOUND_ERRORS = {
     "greater_than",
@@ -58,7 +63,10 @@ class Problem(NamedTuple):
 
     def line(self, file: str) -> str:
         """Return the line of a message."""
-        where = f"{shown(self.location)}: " if self.location else ""
+        location = shown(self.location)
+        if len(location) > MAX_LOCATION_LENGTH:
+            location = f"{location[: MAX_LOCATION_LENGTH - 1]}…"
+        where = f"{location}: " if location else ""
         return _printable(f"{file}: {where}{self.text}")
 
 
@@ -73,6 +81,8 @@ class ProblemsError(Exception):
 def report(problems: Sequence[Problem], file_of: Callable[[Location], str]) -> str:
     """Return the message for some problems: a line each for the first three, then how many more.
 
+    Whoever looks for problems may stop at `MAX_COUNTED`.
+
     Parameters
     ----------
     problems : sequence of Problem
@@ -80,10 +90,17 @@ def report(problems: Sequence[Problem], file_of: Callable[[Location], str]) -> s
     file_of : callable
         Name of the file that gave what lies at a location.
     """
-    lines = [problem.line(file_of(problem.location)) for problem in problems[:MAX_PROBLEMS]]
-    if len(problems) > MAX_PROBLEMS:
-        lines.append(f"and {len(problems) - MAX_PROBLEMS} more")
-    return "\n".join(lines)
+    first = [problem.line(file_of(problem.location)) for problem in problems[:MAX_PROBLEMS]]
+    return shortened([*first, *(problem.text for problem in problems[MAX_PROBLEMS:])])
+
+
+def shortened(lines: Sequence[str]) -> str:
+    """Return a message of the first three lines, then how many more there are."""
+    more = len(lines) - MAX_PROBLEMS
+    if more <= 0:
+        return "\n".join(lines)
+    least = "at least " if len(lines) >= MAX_COUNTED else ""
+    return "\n".join([*lines[:MAX_PROBLEMS], f"and {least}{more} more"])
 
 
 def problems_of(
@@ -101,30 +118,28 @@ def problems_of(
     Returns
     -------
     tuple of Problem
-        At least one.
+        At least one, at most `MAX_COUNTED`.
     """
     details = error.errors(include_url=False)
-    return tuple(
+    around = {detail["loc"][:i] for detail in details for i in range(len(detail["loc"]))}
+    found = (
         problem
         for detail in details
-        if not _follows(detail, details)
+        # a list may only seem short because Pydantic left out its bad entries
+        if not (detail["type"] == "too_short" and detail["loc"] in around)
         for problem in _problems(detail, place_at)
     )
-
-
-def _follows(detail: ErrorDetails, others: Sequence[ErrorDetails]) -> bool:
-    """Whether a list only seems short because Pydantic left out its bad entries."""
-    place = detail["loc"]
-    return detail["type"] == "too_short" and any(
-        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in others
-    )
+    return tuple(islice(found, MAX_COUNTED))
 
 
 def _problems(detail: ErrorDetails, place_at: Callable[[Location], Place | None]) -> list[Problem]:
     place_steps = tuple(step for step in detail["loc"] if step != "[key]")
     location = tuple(step for step in place_steps if not _FORM.match(str(step)))
     if detail["type"] == "value_error":
-        return [_own_words(location, text) for text in str(detail["ctx"]["error"]).split("\n")]
+        error = detail["ctx"]["error"]
+        if isinstance(error, CsvError):  # which starts with the name of a file
+            return [Problem(location, str(error))]
+        return [_own_words(location, text) for text in str(error).split("\n")]
     if detail["type"] == "extra_forbidden":
         return [Problem(location, _unknown(str(location[-1]), place_at(place_steps[:-1])))]
     place = place_at(place_steps)
@@ -150,7 +165,7 @@ def _unknown(name: str, place: Place | None) -> str:
     known = list(place.kind.model_fields) if place else []
     near = nearest(name, known)
     remedy = f"did you mean {near}?" if near else f"known fields: {', '.join(known)}"
-    return f"expected a known field, got {name!r}; {remedy}"
+    return f"expected a known field, got {brief(name)}; {remedy}"
 
 
 def _sentence(detail: ErrorDetails, place: Place) -> str:
@@ -160,7 +175,9 @@ def _sentence(detail: ErrorDetails, place: Place) -> str:
     if kind in _BOUND_ERRORS:
         return f"expected {_bounds(place)}, got {value(came)}"
     if kind in _LENGTH_ERRORS:
-        length = detail["ctx"].get("actual_length", len(came) if hasattr(came, "__len__") else 0)
+        length = detail["ctx"].get("actual_length")  # none where Pydantic stopped counting
+        if length is None:
+            length = len(came) if hasattr(came, "__len__") else 0
         return f"expected {_length(place)}, got {length}"
     near = nearest(came, map(str, choices(place.kind))) if isinstance(came, str) else None
     return f"expected {expectation(place)}, got {value(came)}{_remedy(place, came, near)}"
@@ -172,7 +189,7 @@ def _remedy(place: Place, came: Any, near: str | None) -> str:
     if place.kind is int and isinstance(came, float) and came.is_integer():
         return f"; write {int(came)}"
     if place.kind in (int, float) and isinstance(came, str):
-        return "; write a number without quotes, unit or % sign"
+        return number_remedy(came) or "; write a number without quotes, unit or % sign"
     if place.kind is bool and str(came).lower() in ("yes", "no", "on", "off"):
         return "; write true or false"
     return ""
@@ -203,7 +220,8 @@ def _bounds(place: Place) -> str:
 
 def _length(place: Place) -> str:
     bounds = place.bounds
-    of = "characters" if place.kind is str else "entry" if 1 in bounds.values() else "entries"
+    last = bounds.get("max_length", bounds.get("min_length"))
+    of = "characters" if place.kind is str else "entry" if last == 1 else "entries"
     words = [
         f"{word} {bounds[name]}"
         for name, word in (("min_length", "at least"), ("max_length", "at most"))
@@ -230,9 +248,10 @@ def value(came: Any) -> str:
     """Return a value as YAML writes it, in brief."""
     if isinstance(came, Record):
         came = came.model_dump(mode="json")
-    text = json.dumps(came, ensure_ascii=False, default=str)
-    text = repr(came) if isinstance(came, str) else _printable(text)
-    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
+    if isinstance(came, str):
+        return brief(came)
+    text = _printable(json.dumps(came, ensure_ascii=False, default=str)[: SHOWN_LENGTH + 1])
+    return text if len(text) <= SHOWN_LENGTH else f"{text[: SHOWN_LENGTH - 1]}…"
 
 
 def _number(bound: float) -> str:

@@ -1,13 +1,13 @@
 """Observed series: what was published of a real pool, and the calendar of its periods.
 
-A file of them is a CSV table with a line for each published figure; lines that start with `#` are
-comments. A calibration compares them with what the model says of the period that a date lies in.
+A file of them is a CSV table (`configs.csv_text`) with a line for each published figure. A
+calibration compares them with what the model says of the period that a date lies in.
 """
 
-import csv
 import datetime
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,10 +15,12 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import model_validator
 
-from configs.csv_text import read_csv_text
+from configs.csv_text import CsvError, misfit, read_csv
 from configs.dotted import nearest
 from configs.messages import ConfigError, value
+from configs.numbers import NumberError, number_remedy, read_number
 from configs.record import Record, model_field
+from configs.text_file import brief
 
 Quantity = Literal[
     "members",
@@ -37,6 +39,7 @@ OF_ONE_PLAN = ("share", "share_year")
 """Quantities that plans do not add up to."""
 REQUIRED = ("date", "quantity", "value", "scope", "error")
 OPTIONAL = ("unit", "basis", "source")  # `unit` is for who reads the file
+_DATE = re.compile(r"([0-9]{4})([-/])([0-9]{1,2})\2([0-9]{1,2})")
 PERIODS_IN_MONTHS = {12: 1, 24: 2, 36: 3}
 """Periods a year that are parts of months, and how many a month has."""
 
@@ -119,21 +122,19 @@ def _twice(row: Observation) -> str:
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield (file and line, cell by column) for each line that holds a figure."""
-    header: list[str] | None = None
-    for number, line in enumerate(read_csv_text(path).splitlines(), start=1):
-        where = f"{path} line {number}"
-        if not line.strip(" ,;\t") or line.startswith("#"):
-            continue
-        cells = [cell.strip() for cell in next(csv.reader([line]))]
-        if header is None:
-            header = _header(cells, where)
-        elif len(cells) != len(header):
-            raise ConfigError(
-                f"{where}: expected {len(header)} cells ({', '.join(header)}), got {len(cells)}: "
-                f"{value(line.strip())}; put a cell with a comma in quotes"
-            )
-        else:
-            yield where, dict(zip(header, cells, strict=True))
+    try:
+        table = read_csv(path, str(path))
+    except CsvError as error:
+        raise ConfigError(str(error)) from None
+    if not table.header.cells:
+        return
+    header = _header(table.header.cells, f"{path} line {table.header.number}")
+    for line in table.lines:
+        where = f"{path} line {line.number}"
+        wrong = misfit(table, line)
+        if wrong is not None:
+            raise ConfigError(f"{where}: {wrong}")
+        yield where, dict(zip(header, line.cells, strict=True))
 
 
 def _header(cells: Sequence[str], where: str) -> list[str]:
@@ -145,7 +146,7 @@ def _header(cells: Sequence[str], where: str) -> list[str]:
             raise ConfigError(f"{where}: {expected}, got none called {column!r}: {value(got)}")
     for i, column in enumerate(cells):
         if column not in (*REQUIRED, *OPTIONAL):
-            raise ConfigError(f"{where}: {expected}, got {column!r}{_hint(column, OPTIONAL)}")
+            raise ConfigError(f"{where}: {expected}, got {brief(column)}{_hint(column, OPTIONAL)}")
         if column in cells[:i]:
             raise ConfigError(f"{where}: {expected}, each once, got {column!r} again")
     return list(cells)
@@ -161,7 +162,7 @@ def _observation(cells: dict[str, str], where: str) -> Observation:
     quantity, scope = cells["quantity"], cells["scope"]
     if quantity not in QUANTITIES:
         near = _hint(quantity, QUANTITIES) or f"; known: {', '.join(QUANTITIES)}"
-        raise ConfigError(f"{where}: quantity: expected a known one, got {quantity!r}{near}")
+        raise ConfigError(f"{where}: quantity: expected a known one, got {brief(quantity)}{near}")
     if not scope:
         raise ConfigError(f"{where}: scope: expected whom the figure counts, got nothing")
     row: dict[str, Any] = {
@@ -177,36 +178,45 @@ def _observation(cells: dict[str, str], where: str) -> Observation:
 
 
 def _date(cell: str, where: str) -> datetime.date:
+    """Return the day that a cell names, year first: spreadsheets write 2019/1/5 for 2019-01-05."""
+    match = _DATE.fullmatch(cell)
     try:
-        return datetime.date.fromisoformat(cell)
-    except ValueError:
-        raise ConfigError(
-            f"{where}: date: expected a date such as 2018-10-16, got {cell!r}"
-        ) from None
+        if match is not None:
+            return datetime.date(int(match[1]), int(match[3]), int(match[4]))
+    except ValueError:  # no such day
+        pass
+    raise ConfigError(
+        f"{where}: date: expected a date such as 2018-10-16, got {brief(cell)}; "
+        "write year, month and day in this order"
+    )
 
 
 def _number(cell: str, column: str, least: float, where: str) -> float:
     try:
-        number = float(cell)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number >= least):
+        found = read_number(cell)
+    except NumberError:
+        found = math.nan
+    if not found >= least:
+        remedy = number_remedy(cell) or "; write it without unit, % sign or separators"
         raise ConfigError(
-            f"{where}: {column}: expected a number of at least {least:.12g}, got {cell!r}; "
-            "write it without unit, % sign or separators"
+            f"{where}: {column}: expected a number of at least {least:.12g}, got {brief(cell)}"
+            f"{remedy}"
         )
-    return number
+    return found
 
 
 def _error(cell: str, where: str) -> float:
     try:
-        error = float(cell)
-    except ValueError:
+        error = read_number(cell)
+    except NumberError:
         error = math.nan
-    if not (math.isfinite(error) and error > 0):
+    if not error > 0:
+        remedy = number_remedy(cell) or (
+            "; a figure that is sure to its last digit has half of that digit"
+        )
         raise ConfigError(
             f"{where}: error: expected one standard deviation above 0, in the value's unit, "
-            f"got {cell!r}; a figure that is sure to its last digit has half of that digit"
+            f"got {brief(cell)}{remedy}"
         )
     return error
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from configs.age_sex_table import AgeSexTable
 from configs.record import Record, model_field
+from configs.text_file import brief
 
 # Limits of the address that a cell's random numbers are drawn at; a scenario beyond them is
 # refused here rather than silently sharing random numbers between cells.
@@ -32,6 +33,8 @@ MAX_TENURE_BANDS = 128
 MAX_GRACE_FAILURES = 8
 MAX_PERIODS = 4096
 MAX_POOLS = 16
+MAX_NAME_LENGTH = 60  # of a plan, channel, motive, …
+MAX_TITLE_LENGTH = 500
 SEXES = ("male", "female")
 PROBABILITY_TOLERANCE = 1e-9
 
@@ -78,7 +81,9 @@ def _at_most_one(steps: tuple["Step", ...]) -> tuple["Step", ...]:
 
 def _is_a_name(name: str) -> str:
     if not re.fullmatch(r"[\w-]+", name):
-        raise ValueError(f"expected a name of letters, digits, _ and -, got {name!r}")
+        raise ValueError(f"expected a name of letters, digits, _ and -, got {brief(name)}")
+    if len(name) > MAX_NAME_LENGTH:
+        raise ValueError(f"expected at most {MAX_NAME_LENGTH} characters, got {len(name)}")
     return name
 
 
@@ -838,8 +843,12 @@ class InitialMembers(Record):
 class Scenario(Record):
     """One pool in its market: everything that a path depends on besides its seed."""
 
-    title: str = model_field(..., "what is simulated, in a few words", section=12)
-    system: str = model_field("", "the real system, with its own name", section=12)
+    title: str = model_field(
+        ..., "what is simulated, in a few words", section=12, max_length=MAX_TITLE_LENGTH
+    )
+    system: str = model_field(
+        "", "the real system, with its own name", section=12, max_length=MAX_TITLE_LENGTH
+    )
     sources: tuple[str, ...] = model_field((), "where the figures come from", section=12)
     start_date: date | None = model_field(None, "date of period 0, for labels", section=12)
     periods: int = model_field(

@@ -50,6 +50,7 @@ MAX_POINTS = 10_000_000
 MAX_SAMPLED_POINTS = 1_000_000
 MAX_SAMPLED_VALUES = 50_000_000  # of all axes together; 400 MB
 MAX_LEVELS = 1000
+MAX_NAMED = 1000  # policies; worlds
 MAX_SEED = 2**64 - 1
 MAX_PATHS = 2**31 - 1
 MAX_NAME_LENGTH = 60  # a folder's name takes 255 bytes: 60 Chinese characters and a digest
@@ -159,11 +160,13 @@ class Sweep(Record):
         dict,
         "named sets of fields, by their dotted paths; all points are run under each",
         section=12,
+        max_length=MAX_NAMED,
     )
     worlds: dict[Name, dict[str, JsonValue]] = model_field(
         dict,
         "named sets of fields, by their dotted paths; all policies are run in each",
         section=12,
+        max_length=MAX_NAMED,
     )
     draws: Draws | None = model_field(
         None,

@@ -11,8 +11,9 @@ import numpy as np
 from configs.cells import CellTable
 from configs.dotted import nearest
 from configs.messages import ConfigError, value
-from kernels import sharing
-from results.charges import Charges
+from kernels import conditional_mean, sharing
+from kernels.cells import Cells
+from results.charges import Charges, Float64, Method
 
 RULES: Final = {
     "equal": sharing.EQUAL,
@@ -24,6 +25,17 @@ RULES: Final = {
     "pooled_bands": sharing.POOLED_BANDS,
 }
 """Code of each rule in the kernels."""
+
+METHODS: Final[dict[int, Method]] = {
+    conditional_mean.EXACT: "exact",
+    conditional_mean.LATTICE: "lattice",
+    conditional_mean.SADDLE_POINT: "saddle_point",
+    conditional_mean.ABOVE: "above",
+    conditional_mean.BELOW: "below",
+    conditional_mean.BETWEEN: "between",
+}
+"""Name of each method of the rule `conditional_mean`."""
+APPROXIMATIONS: Final = (conditional_mean.LATTICE, conditional_mean.SADDLE_POINT)
 
 MAX_BILL_YUAN: Final = 1e15
 # Claims that add up to the bill but for this: sums of amounts rounded to the fen.
@@ -95,14 +107,31 @@ def apportion(
             f"claims_yuan: expected claims that add up to the bill of {bill_yuan:.2f} yuan, got "
             f"{pool.claims.sum():.2f}; correct one of the two, or leave the column out"
         )
-    sharing.contributions(RULES[rule], pool, quota, bill_yuan, charge)
+    least, most = np.empty_like(charge), np.empty_like(charge)
+    possible = conditional_mean.set_extremes(pool, least, most)
+    method = conditional_mean.EXACT
+    if rule == "conditional_mean":
+        method = conditional_mean.share_by_conditional_mean(pool, bill_yuan, charge)
+    else:
+        sharing.contributions(RULES[rule], pool, quota, bill_yuan, charge)
     return Charges(
         rule=rule,
         charge=charge * with_fee,
         fair=pool.probability * pool.benefit * with_fee,
         cross_subsidy=(charge - measure) * with_fee,
+        bill_yuan=bill_yuan,
         billed_yuan=bill_yuan * with_fee,
+        method=METHODS[method],
+        error=_error(pool, bill_yuan, method, charge * with_fee),
+        possible_yuan=(float(possible[0]), float(possible[1])),
     )
+
+
+def _error(pool: Cells, bill_yuan: float, method: int, charge: Float64) -> float | None:
+    """Return the largest error of the charges, yuan a member; None for an impossible bill."""
+    if method in APPROXIMATIONS:
+        return float(conditional_mean.largest_error(pool, bill_yuan, method, charge))
+    return 0.0 if method == conditional_mean.EXACT else None
 
 
 def _check(name: str, number: float, most: float, words: str) -> None:
@@ -111,13 +140,13 @@ def _check(name: str, number: float, most: float, words: str) -> None:
         raise ConfigError(f"{name}: expected {words} from 0 to {most:.0f}, got {value(number)}")
 
 
-def _pool(cells: CellTable) -> sharing.Cells:
+def _pool(cells: CellTable) -> Cells:
     """Return the cells as kernels take them; their claims are 0 where they are not known."""
     members = np.asarray(cells.members, np.int64)
     if members.sum() < 1:
         raise ConfigError("members: expected at least 1 in all cells, got 0")
     claims = np.zeros(members.size) if cells.claims_yuan is None else cells.claims_yuan
-    return sharing.Cells(
+    return Cells(
         count=members,
         probability=np.asarray(cells.probability, np.float64),
         benefit=np.asarray(cells.benefit_yuan, np.float64),

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
+from zipfile import BadZipFile
 
 from prefect import flow, get_run_logger, tags, task
 from prefect.artifacts import (
@@ -33,22 +34,21 @@ from pydantic import Field
 
 from configs.cluster import Cluster
 from configs.load import ConfigError
+from configs.plausibility import scenario_warnings
 from flows import calibration as planning
 from flows import posterior as made
-from flows import sampling, session
+from flows import repair, sampling, screen, session
 from flows.calibration import CALIBRATIONS_DIR, STATE_NAME, CalibrationPlan
 from flows.cluster import ClusterError
 from flows.plan import DIGITS
 from flows.sampling import Step, Workers
 from flows.session import Progress, Session
-from results.calibration.report import REPORT_NAME, bands_svg, write_report
+from results.calibration.report import PICTURE_NAME, REPORT_NAME, bands_svg, write_report
 from results.calibration.show import show
 from results.calibration.tables import open_calibration
 
 SECONDS_BETWEEN_UPDATES: Final = 3.0
 """How often the progress artifact is renewed."""
-
-PICTURE_NAME: Final = "bands.svg"
 
 
 def _run_name() -> str:
@@ -108,19 +108,48 @@ def calibrate(
         The results cannot be written.
     """
     run = planning.plan(config, results_dir, _sets(overrides, seed), until)
-    if run.is_complete() and not fresh:
+    for text in scenario_warnings(run.calibration.scenario):
+        get_run_logger().warning(text)
+    if not fresh and repair.is_fitted(run, get_run_logger().warning):
         get_run_logger().info("The calibration is there, whole: %s", run.folder)
         return str(run.folder)
+    return _carry_out(run, cluster, fresh)
+
+
+def finish(
+    config: str,
+    results_dir: str,
+    until: str | None,
+    seed: int | None,
+    overrides: Sequence[str],
+    here: Session,
+    fresh: bool = False,
+) -> str:
+    """Do what is left of a fit whose flow ended because Prefect's server was lost.
+
+    Parameters and errors are those of `calibrate`, without Prefect; `here` is the session in which
+    the flow ran, whose record is lost.
+    """
+    run = planning.plan(config, results_dir, _sets(overrides, seed), until)
+    begun = planning.is_begun_since(run, here.started)
+    if (begun or not fresh) and repair.is_fitted(run, screen.say):
+        return str(run.folder)
+    return _carry_out(run, None, fresh and not begun)
+
+
+def _carry_out(run: CalibrationPlan, cluster: Cluster | None, fresh: bool) -> str:
+    """Compute what is missing of a fit, and return its folder."""
     engines = (run.calibration.scenario.engine,)
     with (
         planning.held(run, fresh),
         session.joined(cluster, engines) as here,
         tags(run.calibration.name),
     ):
-        manifest = prepare(run)
-        fitted = fit(run, here)
-        forecast(run, here, fitted)
-        report(run, here, manifest, fitted)
+        stage = here.record.stage
+        manifest = stage(prepare, run)
+        fitted = stage(fit, run, here)
+        stage(forecast, run, here, fitted)
+        stage(report, run, here, manifest, fitted)
     return str(run.folder)
 
 
@@ -146,8 +175,7 @@ def fit(run: CalibrationPlan, here: Session) -> Step:
     """Move the particles from the prior to the posterior, from where they were left."""
     here.show(Progress("compiling", 0, 1, "moves"))
     here.wait_for_kernels()
-    file = run.folder / STATE_NAME
-    begun = sampling.unpacked(file.read_bytes()) if file.is_file() else None
+    begun = _begun(run.folder / STATE_NAME)
     watched, last = _Watched(here, run), begun
     for step in sampling.steps(run.calibration, Workers(here, run.address).fit, begun):
         run.store.write_file(STATE_NAME, sampling.packed(step))
@@ -158,19 +186,31 @@ def fit(run: CalibrationPlan, here: Session) -> Step:
     return last
 
 
+def _begun(file: Path) -> Step | None:
+    """Return the sampler as it was left, None where it was not begun or the file is damaged."""
+    try:
+        return sampling.unpacked(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        screen.say(f"{file}: cannot be read ({error}); the fit begins anew")
+        return None
+
+
 class _Watched:
     """Tells the screen of each move, and Prefect's progress artifact now and then."""
 
     def __init__(self, here: Session, run: CalibrationPlan) -> None:
-        self._show = here.show
+        self._show, self._leave = here.show, here.record.leave
         self._moves = run.calibration.sampler.most_moves
         self._final = run.calibration.sampler.final_moves
-        artifact = create_progress_artifact(
-            0.0,
-            key=f"progress-{run.digest[:DIGITS]}",
-            description=f"Exponent of the likelihood of {run.folder.name}, in %",
+        self._artifact = self._leave(
+            lambda: create_progress_artifact(
+                0.0,
+                key=f"progress-{run.digest[:DIGITS]}",
+                description=f"Exponent of the likelihood of {run.folder.name}, in %",
+            )
         )
-        self._artifact = cast(UUID, artifact)
         self._told = time.monotonic()
 
     def say(self, step: Step) -> None:
@@ -180,7 +220,8 @@ class _Watched:
         most = self._moves + (self._final if state.exponent == 1.0 else 0)
         self._show(Progress(stage, state.move, most, "moves"))
         if state.exponent == 1.0 or time.monotonic() - self._told > SECONDS_BETWEEN_UPDATES:
-            update_progress_artifact(self._artifact, 100.0 * state.exponent)
+            artifact = cast(UUID, self._artifact)
+            self._leave(lambda: update_progress_artifact(artifact, 100.0 * state.exponent))
             self._told = time.monotonic()
 
 
@@ -206,7 +247,7 @@ def report(run: CalibrationPlan, here: Session, manifest: dict[str, Any], fitted
     write_report(done)
     bands_svg(done, run.folder / PICTURE_NAME)
     made.point_to_newest(run)
-    _leave_artifacts(run)
+    here.record.leave(lambda: _leave_artifacts(run))
 
 
 def _leave_artifacts(run: CalibrationPlan) -> None:

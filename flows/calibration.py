@@ -6,6 +6,7 @@ answered at once and leaves nothing behind.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from configs.calibration import (
 from configs.load import ConfigError
 from flows.fitting import CONFIG_NAME
 from flows.plan import COPIES, DIGITS, versions
+from results.atomic import StoreError
 from results.places import place
 from results.store import MANIFEST_NAME, RunStore, check_writable, create_run, set_aside
 
@@ -32,6 +34,12 @@ CALIBRATIONS_DIR: Final = "results/calibrations"
 
 STATE_NAME: Final = "state.npz"
 """The sampler after its last move."""
+
+SCENARIO_NAME: Final = "scenario.yaml"
+"""The scenario with the posterior: a sweep that draws from it."""
+
+_UNREADABLE: Final = "not a readable manifest"
+_ANEW: Final = "`huzhu calibrate --fresh` moves the folder aside and makes it again"
 
 BYTES_A_DRAW: Final = 40
 """What a row of `predictions` takes on disk, about."""
@@ -66,27 +74,63 @@ class CalibrationPlan:
         return str(self.folder.absolute())
 
     def manifest(self) -> dict[str, Any] | None:
-        """Return what the folder says of itself; None where it says nothing."""
+        """Return what the folder says of itself; None where it says nothing.
+
+        Raises
+        ------
+        StoreError
+            What it says cannot be read.
+        """
         file = self.folder / MANIFEST_NAME
         if not file.is_file():
             return None
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            missing = {"status", "files", "started"} - found.keys()
+        except (OSError, ValueError, AttributeError) as error:
+            raise StoreError(f"{file}: {_UNREADABLE} ({error}); {_ANEW}") from error
+        if missing:
+            raise StoreError(f"{file}: {_UNREADABLE} (no {', '.join(sorted(missing))}); {_ANEW}")
         return found
 
-    def is_complete(self) -> bool:
-        """Whether all of it is there, by the checksums of its files."""
-        found = self.manifest()
-        if found is None or found["status"] != "complete":
-            return False
-        return all(
-            (self.folder / name).is_file() and digest_of(self.folder / name) == digest
-            for name, digest in found["files"].items()
+    def damaged(self, manifest: dict[str, Any]) -> tuple[Path, ...]:
+        """Return the files that a manifest names and that are missing or damaged."""
+        files = {self.folder / name: digest for name, digest in manifest["files"].items()}
+        return tuple(
+            file
+            for file, digest in files.items()
+            if not file.is_file() or digest_of(file) != digest
         )
 
 
 def digest_of(file: Path) -> str:
     """Return the SHA-256 of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def newest_of(folder: Path, name: str) -> Path:
+    """Return the file beside the folders of one name that stands for the newest posterior."""
+    return folder.parent / f"{name}.yaml"
+
+
+def sweep_of(folder: Path, name: str) -> Path:
+    """Return the file that sweeps a calibration's posterior.
+
+    The one beside its folder if that is of this calibration, otherwise the one in its folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the calibration.
+    name : str
+        Its name.
+    """
+    newest, own = newest_of(folder, name), folder / SCENARIO_NAME
+    try:
+        named = f"{folder.name}/{SCENARIO_NAME}" in newest.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return own
+    return newest if named else own
 
 
 def plan(
@@ -119,11 +163,20 @@ def plan(
             f"--results: expected a folder that this machine and its workers see, got {results_dir}"
         )
     file = Path(config_file)
-    if (file / CONFIG_NAME).is_file() and not overrides and until is None:
+    if os.path.isfile(file / CONFIG_NAME) and not overrides and until is None:
         parent, file = file.parent, file / CONFIG_NAME
     calibration = load_calibration(file, overrides, until)
     digest = calibration_digest(calibration)
     return CalibrationPlan(calibration, digest, parent / f"{calibration.name}-{digest[:DIGITS]}")
+
+
+def is_begun_since(run: CalibrationPlan, moment: float) -> bool:
+    """Whether a fit was begun with a new folder since a moment in seconds of `time.time`."""
+    manifest = run.manifest()
+    if manifest is None:
+        return False
+    # manifests have whole seconds
+    return datetime.fromisoformat(manifest["started"]).timestamp() >= int(moment)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ Exit status: 0 done; 1 internal failure; 2 bad input; 3 done but for some points
 130 stopped by Ctrl-C; 143 by SIGTERM.
 """
 
+import io
 import shutil
 import signal
 import sys
@@ -17,6 +18,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
+
+from configs.visible import visible
+from flows.operands import Group
 
 if TYPE_CHECKING:
     from configs.cluster import Cluster
@@ -49,7 +53,18 @@ results_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _number(text: str) -> float:
+    """Return the finite number of an option, written as in files: digits grouped in threes."""
+    from configs.numbers import NumberError, number_remedy, read_number
+
+    try:
+        return read_number(text)
+    except NumberError:
+        remedy = number_remedy(text)
+        raise click.BadParameter(f"expected a number, got {text!r}{remedy}") from None
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def huzhu() -> None:
     """Simulate mutual-aid pools: claims, shares, membership and closure."""
 
@@ -101,19 +116,21 @@ def run(
     """Run the sweep of CONFIG; the last line printed is the run's folder.
 
     CONFIG is a file, or the name of a configuration that comes with huzhu (`huzhu scenarios`).
-    What is there already is not computed again: a run that was stopped goes on.
+    What is there already is not computed again: a run that was stopped goes on. A file that is
+    missing or damaged is named and made again.
     """
     from configs.catalogue import locate
-    from flows import plan, screen
+    from configs.plausibility import warnings_of
+    from flows import plan, repair, screen
 
     config = str(locate(config))
     planned = plan.plan(config, results_dir, seed, overrides)
+    screen.warn(warnings_of(planned.config))
     settings = _cluster(where, workers, memory) or planned.config.cluster
     if dry_run:
         _foretell(planned, settings)
         return
-    if planned.is_complete() and not fresh:
-        planned.tidy()
+    if not fresh and repair.is_finished(planned, screen.say):
         screen.say("The run is there; nothing is left to compute.")
         _tell(planned.folder)
         return
@@ -131,11 +148,11 @@ def retry(
 
     RUN is a run folder, or the beginning of its name in the results folder.
     """
-    from flows import plan, screen
+    from flows import plan, repair, screen
 
     folder = str(_opened(run, results_dir).folder)
     planned = plan.plan(folder)
-    if planned.is_complete():
+    if repair.is_finished(planned, screen.say):
         screen.say("Nothing of it has failed.")
         _tell(planned.folder)
         return
@@ -188,13 +205,19 @@ def calibrate(
     CONFIG is a calibration's file (configs/calibrations), or the folder of one. What is there
     already is not computed again: a fit that was stopped goes on where it was.
     """
-    from flows import calibration, screen
+    from configs.plausibility import scenario_warnings
+    from flows import calibration, repair, screen
+    from results.atomic import check_output
 
+    if forecast is not None:
+        check_output(forecast, ".csv")
+    _check_figures(figures)
     sets = [*overrides, *([] if seed is None else [f"sampler.seed={seed}"])]
     planned = calibration.plan(config, results_dir, sets, until)
     calibration.check_world(planned, world)
+    screen.warn(scenario_warnings(planned.calibration.scenario))
     settings = _cluster(where, workers, memory)
-    if planned.is_complete() and not fresh:
+    if not fresh and repair.is_fitted(planned, screen.say):
         screen.say("The calibration is there; nothing is left to compute.")
     else:
         from flows.launch import launch_calibration
@@ -212,6 +235,14 @@ def calibrate(
     if figures is not None:
         _draw_calibration(planned.folder, Path(figures), language)
     _tell_calibration(planned.folder, forecast, world)
+
+
+def _check_figures(folder: str | None) -> None:
+    """Refuse a folder for figures that cannot be written to."""
+    from results.atomic import check_output_folder
+
+    if folder is not None:
+        check_output_folder(folder)
 
 
 def _draw_calibration(folder: Path, figures: Path, language: "Language") -> None:
@@ -232,19 +263,20 @@ def _draw_calibration(folder: Path, figures: Path, language: "Language") -> None
 
 def _tell_calibration(folder: Path, forecast: str | None, world: str | None) -> None:
     """Print what came of a calibration, and its folder last."""
+    from flows.calibration import sweep_of
     from results.calibration.forecast_file import write_forecast_file
     from results.calibration.report import REPORT_NAME
     from results.calibration.show import show
     from results.calibration.tables import open_calibration
 
     run = open_calibration(folder)
-    click.echo(show(run))
+    _echo(show(run))
     if forecast is not None:
         write_forecast_file(run, Path(forecast), world)
-        click.echo(f"Forecast: {forecast}")
-    click.echo(f"Report: {folder / REPORT_NAME}")
-    click.echo(f"A sweep of the posterior: huzhu run {folder.parent / run.manifest['name']}.yaml")
-    click.echo(folder)
+        _echo(f"Forecast: {forecast}")
+    _echo(f"Report: {folder / REPORT_NAME}")
+    _echo(f"A sweep of the posterior: huzhu run {sweep_of(folder, run.manifest['name'])}")
+    _echo(folder)
 
 
 def _cluster(where: str | None, workers: int | None, memory: str | None) -> "Cluster | None":
@@ -268,7 +300,7 @@ def _foretell(planned: "Plan", settings: "Cluster | None") -> None:
 
     screen.say("Simulating a few paths to measure them; compiling first, if need be.")
     for name, what in forecast.told(forecast.forecast(planned, settings)):
-        click.echo(f"{name:9}{what}")
+        _echo(f"{name:9}{what}")
 
 
 def _carry_on(
@@ -310,9 +342,9 @@ def _tell_failures(run: "Run") -> NoReturn:
     """Say what failed, and exit with the status that says so."""
     failures = run.manifest.failures
     for failure in failures[:FAILURES_SHOWN]:
-        click.echo(f"failed: {failure.told()}", err=True)
+        _echo(f"failed: {failure.told()}", err=True)
     points = len({failure.point for failure in failures})
-    click.echo(
+    _echo(
         f"huzhu: {points} of {run.manifest.points} points failed; {run.folder}/manifest.json has "
         f"all of it; `huzhu retry {run.folder}` runs them again",
         err=True,
@@ -339,20 +371,24 @@ def _tell(folder: "Folder", *lines: str) -> None:
     from results.run import open_run
     from results.table import show_run
 
-    click.echo(show_run(open_run(folder), _width()))
+    _echo(show_run(open_run(folder), _width()))
     for line in lines:
-        click.echo(line)
-    click.echo(f"Report: {folder / REPORT_NAME}")
-    click.echo(f"Picture: {folder / PICTURE_NAME}.png")
-    click.echo(f'Ask it: huzhu query {folder} "{EXAMPLE}"')
-    click.echo(folder)
+        _echo(line)
+    _echo(f"Report: {folder / REPORT_NAME}")
+    _echo(f"Picture: {folder / PICTURE_NAME}.png")
+    _echo(f'Ask it: huzhu query {folder} "{EXAMPLE}"')
+    _echo(folder)
 
 
 @huzhu.command()
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
 @click.argument("sql")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="table without --output.")
-@click.option("--output", metavar="FILE", help="Write there; its ending tells the format.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="Write there, all rows and columns; .csv, .json, .parquet or .txt (a table).",
+)
 @results_option
 def query(
     runs: tuple[str, ...], sql: str, form: "Format | None", output: str | None, results_dir: str
@@ -361,17 +397,23 @@ def query(
 
     Tables are points, paths, pools, periods, cells, members (of the member engine), summary and
     runs; over many runs their first column is run. RUN is a run folder, or the beginning of its
-    name in the results folder.
+    name in the results folder. SQL may begin with a comment.
     """
     from results import query as asking
+    from results.atomic import check_output
 
+    if output is not None:
+        check_output(output)
+        form = form or asking.format_of(output)
+    form = form or "table"
     found = [_opened(run, results_dir) for run in runs]
     asked = found[0] if len(found) == 1 else found
     if output is not None:
-        asking.save_query(asked, sql, output, form or _format_of(output))
+        asking.save_query(asked, sql, output, form)
         return
-    answer = asking.query(asked, sql, form or "table", _width())
-    click.echo(answer, nl=False)
+    if form == "parquet" and sys.stdout.isatty():
+        raise click.UsageError("Parquet is not text: name a file by --output, or redirect to one.")
+    _print_data(asking.query(asked, sql, form, _width()))
 
 
 @huzhu.command()
@@ -396,8 +438,12 @@ def report(
     """
     from flows import screen
     from flows.session import Progress
+    from results.atomic import check_output
     from results.report import contents, files
 
+    if output is not None:
+        check_output(output, ".html", ".htm")
+    _check_figures(figures)
     opened = _opened(run, results_dir)
     other = None if against is None else _opened(against, results_dir)
     with screen.progress() as show:
@@ -411,13 +457,7 @@ def report(
                 language,
                 lambda done, total: show(Progress("drawing", done, total, "figures")),
             )
-    click.echo(target)
-
-
-def _format_of(file: str) -> "Format":
-    """Return the format that a file's ending stands for: text where it stands for none."""
-    formats: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
-    return formats.get(Path(file).suffix, "table")
+    _echo(target)
 
 
 @huzhu.command()
@@ -429,12 +469,12 @@ def explore(run: str, results_dir: str, port: int, no_browser: bool) -> None:
     """Explore RUN in the browser: sliders over its points, and a what-if that runs live."""
     from flows.explore import serve
 
-    serve(_opened(run, results_dir).folder, port, not no_browser, click.echo)
+    serve(_opened(run, results_dir).folder, port, not no_browser, _echo)
 
 
 @huzhu.command()
 @click.argument("file")
-@click.option("--bill", "bill_yuan", type=float, required=True, metavar="YUAN", help="Benefits.")
+@click.option("--bill", "bill_yuan", type=_number, required=True, metavar="YUAN", help="Benefits.")
 @click.option(
     "--rule",
     "rules",
@@ -442,9 +482,9 @@ def explore(run: str, results_dir: str, port: int, no_browser: bool) -> None:
     multiple=True,
     help="May be repeated; all of them without it.",
 )
-@click.option("--fee", "fee_rate", type=float, default=0.0, metavar="RATE", help="On the bill.")
+@click.option("--fee", "fee_rate", type=_number, default="0", metavar="RATE", help="On the bill.")
 @click.option(
-    "--quota", type=float, default=0.0, metavar="Z", help="What pooled_bands pools, 0 to 1."
+    "--quota", type=_number, default="0", metavar="Z", help="What pooled_bands pools, 0 to 1."
 )
 @click.option(
     "--format", "form", type=click.Choice(CHARGE_FORMATS), default="table", show_default=True
@@ -458,10 +498,12 @@ def apportion(
     are known, weight, band, claims_yuan.
     """
     from configs.cells import read_cells
-    from flows import apportionment
+    from configs.plausibility import cell_warnings
+    from flows import apportionment, screen
     from results import charges
 
     cells = read_cells(file)
+    screen.warn(cell_warnings(cells, file))
     shared = [
         apportionment.apportion(cells, rule, bill_yuan, fee_rate, quota)
         for rule in dict.fromkeys(rules or apportionment.RULES)
@@ -471,8 +513,11 @@ def apportion(
     elif form == "json":
         text = charges.charges_json(cells, shared)
     else:
-        text = charges.charges_text(cells, shared)
-    click.echo(text, nl=False)
+        text = visible(charges.charges_text(cells, shared))
+    _print_data(text)
+    if form != "table":
+        for note in charges.notes(shared):
+            click.echo(f"huzhu: {note}", err=True)
 
 
 @huzhu.command()
@@ -487,9 +532,9 @@ def scenarios(form: str) -> None:
     found = entries()
     if form == "json":
         records = [entry._asdict() for entry in found]
-        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        _print_data(json.dumps(records, indent=2, ensure_ascii=False) + "\n")
     else:
-        click.echo(show_scenarios(found, _width()), nl=False)
+        _echo(show_scenarios(found, _width()), nl=False)
 
 
 @huzhu.command(name="list")
@@ -499,7 +544,7 @@ def list_(results_dir: str) -> None:
     from results.run import list_runs
     from results.table import show_runs
 
-    click.echo(show_runs(list_runs(results_dir), _width()), nl=False)
+    _echo(show_runs(list_runs(results_dir), _width()), nl=False)
 
 
 @huzhu.command()
@@ -509,7 +554,7 @@ def show(run: str, results_dir: str) -> None:
     """Show what came out of a run, a row a point."""
     from results.table import show_run
 
-    click.echo(show_run(_opened(run, results_dir), _width()), nl=False)
+    _echo(show_run(_opened(run, results_dir), _width()), nl=False)
 
 
 @huzhu.command()
@@ -529,11 +574,12 @@ def schema(of: "Kind", output: str | None) -> None:
 
     text = json.dumps(json_schema(of), indent=2, ensure_ascii=False) + "\n"
     if output is None:
-        click.echo(text, nl=False)
+        _print_data(text)
         return
-    from results.atomic import write_whole
+    from results.atomic import check_output, write_output
 
-    write_whole(Path(output), text.encode())
+    check_output(output, ".json")
+    write_output(output, text.encode())
 
 
 @huzhu.command()
@@ -550,7 +596,7 @@ def warmup(engines: tuple[str, ...]) -> None:
     """Compile everything a run needs, ahead of the first run."""
     from flows.warmup import warm_up
 
-    click.echo(f"Kernels ready in {warm_up(engines):.1f} s.")
+    _echo(f"Kernels ready in {warm_up(engines):.1f} s.")
 
 
 @huzhu.command()
@@ -558,7 +604,7 @@ def version() -> None:
     """Print the version."""
     from flows.plan import version_of
 
-    click.echo(version_of("huzhu"))
+    _echo(version_of("huzhu"))
 
 
 def _opened(run: str, results_dir: str) -> "Run":
@@ -583,6 +629,18 @@ def _opened(run: str, results_dir: str) -> "Run":
     return open_run(current[0] if current else run)
 
 
+def _echo(message: object, nl: bool = True, err: bool = False) -> None:
+    """Print a message, parts of which may come from a file: nothing in it steers the terminal."""
+    click.echo(visible(str(message)), nl=nl, err=err)
+
+
+def _print_data(data: str | bytes) -> None:
+    """Print data as they are; on a terminal, text is made visible."""
+    if isinstance(data, str) and sys.stdout.isatty():
+        data = visible(data)
+    click.echo(data, nl=False, color=True)  # without it, click removes escape sequences
+
+
 def _width() -> int:
     """Return the characters that a line of output may have."""
     return shutil.get_terminal_size((120, 24)).columns
@@ -604,10 +662,10 @@ def _status_of(error: Exception) -> int:
     from results.run import RunError
 
     if isinstance(error, ClusterError | ConfigError | CutError | RunError | StoreError):
-        click.echo(f"huzhu: {error}", err=True)
+        _echo(f"huzhu: {error}", err=True)
         return BAD_INPUT
-    click.echo("".join(traceback.format_exception(error)), err=True)
-    click.echo(f"huzhu: internal failure: {error}", err=True)
+    _echo("".join(traceback.format_exception(error)), err=True)
+    _echo(f"huzhu: internal failure: {error}", err=True)
     return 1
 
 
@@ -622,10 +680,12 @@ def carry_out(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(huzhu(arguments, prog_name="huzhu", standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        _echo(text.getvalue(), nl=False, err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("huzhu: stopped; the same command goes on from what is finished", err=True)
+        _echo("huzhu: stopped; the same command goes on from what is finished", err=True)
         return INTERRUPTED
     except Exception as error:
         return _status_of(error)

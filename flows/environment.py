@@ -6,6 +6,7 @@ of their own sets `PREFECT_API_URL`, and no temporary server is started.
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,9 +48,11 @@ def prepare() -> None:
 def keep_screen_clear() -> None:
     """Have Prefect log to its server alone, unless the user has chosen a level of logging.
 
-    The command line tells progress and errors in its own words.
+    The command line tells progress and errors in its own words. What a log's server does not take
+    is lost without a line of its own.
     """
     if "PREFECT_LOGGING_LEVEL" not in os.environ:
+        logging.raiseExceptions = False
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
 

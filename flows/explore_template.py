@@ -8,7 +8,7 @@ from typing import Final
 
 TEMPLATE: Final = """
 {% extends base %}
-{% block title %}{{ name }} – huzhu explore{% endblock %}
+{% block title %}{{ name | e }} – huzhu explore{% endblock %}
 {% block postamble %}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
@@ -42,7 +42,7 @@ TEMPLATE: Final = """
 {% block contents %}
 <header>
   <h1>{{ name | e }}</h1><span class="subject">{{ subject | e }}</span>
-  <span class="state{% if unfinished %} unfinished{% endif %}">{{ run_state }}</span>
+  <span class="state{% if unfinished %} unfinished{% endif %}">{{ run_state | e }}</span>
   <a href="?theme={{ other }}">{{ other }}</a>
 </header>
 <div class="page">

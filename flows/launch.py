@@ -4,12 +4,12 @@ In the order that overlaps what takes long: the server starts while the cluster 
 compile while Prefect is imported, and the flow waits for what it needs only.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from configs.cluster import Cluster
-from flows import environment, screen, server, session, signals
+from flows import environment, record, screen, server, session, signals
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,19 @@ def launch(
     """
     with at_work(settings, show, started, engines) as (prefect_server, here):
         with signals.later():
-            from flows.sweep import PointsFailedError, sweep
+            from flows.sweep import PointsFailedError, finish, sweep
 
+        given = (config, results_dir, seed, list(overrides))
         with server.used(prefect_server):
             try:
-                folder = sweep(config, results_dir, seed, list(overrides), fresh=fresh, again=again)
+                folder = _recorded(
+                    here,
+                    lambda: sweep(*given, fresh=fresh, again=again),
+                    lambda: finish(*given, here, fresh, again),
+                )
             except PointsFailedError as error:
                 folder = error.folder  # what failed is in the run's manifest
+        _tell_what_is_missing(here)
         return Launched(folder, here.workers)
 
 
@@ -97,12 +103,35 @@ def launch_calibration(
     str
         The calibration's folder.
     """
-    with at_work(settings, show, started, engines) as (prefect_server, _):
+    with at_work(settings, show, started, engines) as (prefect_server, here):
         with signals.later():
-            from flows.calibrate import calibrate
+            from flows.calibrate import calibrate, finish
 
+        given = (config, results_dir, until, seed, list(overrides))
         with server.used(prefect_server):
-            return calibrate(config, results_dir, until, seed, list(overrides), fresh=fresh)
+            folder = _recorded(
+                here,
+                lambda: calibrate(*given, fresh=fresh),
+                lambda: finish(*given, here, fresh),
+            )
+        _tell_what_is_missing(here)
+        return folder
+
+
+def _recorded(here: session.Session, flow: Callable[[], str], finish: Callable[[], str]) -> str:
+    """Run a flow; where Prefect's server was lost in the midst of it, do what is left without."""
+    try:
+        return flow()
+    except Exception as error:
+        if not here.record.lost_by(error):
+            raise
+    return finish()
+
+
+def _tell_what_is_missing(here: session.Session) -> None:
+    """Say what Prefect's record lacks where its server was lost."""
+    if here.record.is_lost:
+        screen.say(record.MISSING)
 
 
 @contextmanager

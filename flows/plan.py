@@ -37,7 +37,14 @@ from results.places import Folder, place
 from results.precision import check_outcome
 from results.run import RunError
 from results.schema import points_table
-from results.store import MANIFEST_NAME, RunStore, check_writable, create_run, set_aside
+from results.store import (
+    CONFIG_NAME,
+    MANIFEST_NAME,
+    RunStore,
+    check_writable,
+    create_run,
+    set_aside,
+)
 
 RESULTS_DIR: Final = "results/runs"
 """Folder of all runs unless another is named, relative to the working directory."""
@@ -123,19 +130,19 @@ class Plan:
             return None
         return Cut(self.points, rounds(self.config.sweep), pairs_a_shard)
 
-    def is_complete(self) -> bool:
-        """Whether the run is there, whole: every file that its manifest names.
+    def damaged(self, manifest: Manifest) -> tuple[FileRecord, ...]:
+        """Return the files that a manifest names and that are missing or damaged.
 
         By their checksums in a folder; by their sizes in object storage, from which all of it would
         have to be fetched.
+
+        Raises
+        ------
+        StoreError
+            The storage does not answer, or refuses.
         """
-        manifest = self.store.read_manifest()
         verify = isinstance(self.folder, Path)
-        return (
-            manifest is not None
-            and manifest.status == "complete"
-            and all(self.store.is_whole(entry, verify) for entry in manifest.files)
-        )
+        return tuple(entry for entry in manifest.files if not self.store.is_whole(entry, verify))
 
     def tidy(self) -> None:
         """Remove what a complete run needs no more, if it was killed before it could."""
@@ -252,12 +259,21 @@ def begin(run: Plan) -> Manifest:
         raise StoreError(f"{run.folder}: {reason}")
     manifest = dataclasses.replace(
         manifest_of(run),
-        files=_write_inputs(run),
+        files=write_inputs(run),
         shard_pairs=before.shard_pairs if before else None,
         shards=before.shards if before else 0,
     )
     run.store.write_manifest(manifest)
     return manifest
+
+
+def is_begun_since(run: Plan, moment: float) -> bool:
+    """Whether a run was begun, or taken up, since a moment in seconds of `time.time`."""
+    manifest = run.store.read_manifest()
+    if manifest is None:
+        return False
+    # manifests have whole seconds
+    return datetime.fromisoformat(manifest.started).timestamp() >= int(moment)
 
 
 @contextmanager
@@ -299,15 +315,21 @@ def keep_cut(run: Plan, manifest: Manifest, cut: Cut) -> Manifest:
     return kept
 
 
-def _write_inputs(run: Plan) -> tuple[FileRecord, ...]:
-    """Write what the run is computed from: the resolved configuration, and its points."""
+def write_inputs(run: Plan) -> tuple[FileRecord, ...]:
+    """Write what the run is computed from: the resolved configuration, and its points.
+
+    Raises
+    ------
+    StoreError
+        A file cannot be written.
+    """
     points = [values_at(run.config, i) for i in range(point_count(run.config))]
     fields = {name: place_of(Scenario, name.split(".")) for name in columns(run.config)}
     swept = {name: found.field for name, found in fields.items() if found and found.field}
     units = {name: _unit(field) for name, field in swept.items()}
     meanings = {name: field.description or name for name, field in swept.items()}
     return (
-        run.store.write_file("config.yaml", dump(run.config)),
+        run.store.write_file(CONFIG_NAME, dump(run.config)),
         run.store.write_table("points", points_table(points, units, meanings)),
     )
 

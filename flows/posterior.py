@@ -29,7 +29,14 @@ from configs.calibration import (
 from configs.load import Config, ConfigError, dump
 from configs.observed import date_of
 from flows import fitting
-from flows.calibration import CalibrationPlan, digest_of, now, write_manifest
+from flows.calibration import (
+    SCENARIO_NAME,
+    CalibrationPlan,
+    digest_of,
+    newest_of,
+    now,
+    write_manifest,
+)
 from flows.sampling import QUANTILES, Step, model_errors
 from kernels import posterior
 from kernels.draws import Purpose
@@ -39,7 +46,6 @@ from results.atomic import write_whole
 from results.calibration.tables import write
 
 SAMPLE_NAME: Final = "posterior.csv"
-SCENARIO_NAME: Final = "scenario.yaml"
 DRAWS_OF_A_SWEEP: Final = 200
 """Draws that the scenario with the posterior takes, unless it is told otherwise."""
 
@@ -339,7 +345,7 @@ def point_to_newest(run: CalibrationPlan) -> Path:
     StoreError
         It cannot be written.
     """
-    file = run.folder.parent / f"{run.calibration.name}.yaml"
+    file = newest_of(run.folder, run.calibration.name)
     text = (
         f"# Written by the newest calibration of this name; a sweep of it draws from its "
         f"posterior.\nextends: {json.dumps(f'{run.folder.name}/{SCENARIO_NAME}')}\n"

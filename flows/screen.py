@@ -2,10 +2,11 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from configs.visible import visible
 from flows.session import Progress, Show
 
 SECONDS_BETWEEN_LINES: Final = 5.0
@@ -56,7 +57,13 @@ def _line_teller() -> Show:
 
 def say(message: str) -> None:
     """Write a message to standard error."""
-    print(message, file=sys.stderr, flush=True)
+    print(visible(message), file=sys.stderr, flush=True)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Write warnings to standard error, a line each."""
+    for text in warnings:
+        say(f"huzhu: warning: {text}")
 
 
 def account(wall: float, kernels: float, workers: int) -> str:

@@ -34,8 +34,16 @@ DISPENSABLE: Final[Mapping[str, Any]] = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": None,
     # The server runs from the same installation.
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": False,
+    # One more try after 2 s: a busy database has answered by then, a server that was killed never
+    # will, and a flow asks it three times more before it ends.
+    "PREFECT_CLIENT_MAX_RETRIES": 1,
+    "PREFECT_CLIENT_RETRY_JITTER_FACTOR": 0.0,
 }
 """Settings for a client of a temporary server."""
+
+MOST_RETRIES: Final = 2
+"""How often a request to a server of the user's is tried again, after 2 and 4 s, unless they set
+`PREFECT_CLIENT_MAX_RETRIES`."""
 
 
 class ServerError(Exception):
@@ -151,7 +159,11 @@ def used(server: Server | None) -> Iterator[None]:
 
     settings = get_current_settings()
     if server is None or settings.api.url:
-        yield
+        retries = settings.client.max_retries
+        if "PREFECT_CLIENT_MAX_RETRIES" not in os.environ:
+            retries = min(retries, MOST_RETRIES)
+        with temporary_settings({"PREFECT_CLIENT_MAX_RETRIES": retries}):
+            yield
         return
     server.wait(settings.server.ephemeral.startup_timeout_seconds)
     with temporary_settings({"PREFECT_API_URL": server.address, **DISPENSABLE}):
@@ -159,8 +171,9 @@ def used(server: Server | None) -> Iterator[None]:
             yield
         finally:
             # What flow and tasks have to tell their server must have reached it before it ends.
-            EventsWorker.drain_all(timeout=GRACE_SECONDS)
-            APILogWorker.drain_all(timeout=GRACE_SECONDS)
+            if server.process.poll() is None:
+                EventsWorker.drain_all(timeout=GRACE_SECONDS)
+                APILogWorker.drain_all(timeout=GRACE_SECONDS)
 
 
 def _serve(descriptor: int) -> None:
@@ -169,14 +182,23 @@ def _serve(descriptor: int) -> None:
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
 
+    from flows import history
+
     lock = get_current_settings().home / "starting.lock"
+    shared = history.database(get_current_settings())
 
     class OneAtATime(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             # Two runs at once share one SQLite file, and its migrations are not made for two.
             with lock.open("w") as held:
                 fcntl.flock(held, fcntl.LOCK_EX)
+                self.dead = history.abandoned(shared) if shared else ()
                 await super().startup(sockets)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().shutdown(sockets)
+            if shared:  # now that nobody waits for an answer
+                await history.tidy(self.dead)
 
     app = create_app(ephemeral=True, final=True)
     server = OneAtATime(uvicorn.Config(app, log_level="error", lifespan="on"))

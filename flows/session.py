@@ -1,4 +1,4 @@
-"""What a flow shares with whoever called it: the cluster, the screen and the clock.
+"""What a flow shares with whoever called it: cluster, screen, clock and Prefect's record.
 
 `huzhu run` connects to the cluster before Prefect is imported and shows progress on the terminal;
 it opens a session, and the flow finds it. A deployed flow, or one called from Python, finds none
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from configs.cluster import Cluster, Local
 from flows import cluster, warmup
 from flows.cluster import ClusterError, Connected
+from flows.record import Record
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -56,12 +57,15 @@ class Session:
         When the run began, in seconds of `time.time`.
     engines : tuple of str
         Those whose kernels are compiled.
+    record : Record
+        What Prefect is told of the run.
     """
 
     def __init__(
         self, settings: Cluster, show: Show, started: float, engines: Sequence[str]
     ) -> None:
         self.started, self.engines = started, tuple(engines)
+        self.record = Record()
         self._settings, self._show = settings, show
         self._shown = Progress("starting", 0, 0)
         self._open = contextlib.ExitStack()

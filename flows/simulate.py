@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from configs.sweep import rounds, seed_at, values_at
-from flows import cluster, layout, shard
+from flows import cluster, layout, screen, shard
 from flows import plan as planning
 from flows.cluster import ClusterError
 from flows.code import short_code
@@ -23,7 +23,7 @@ from flows.plan import Plan
 from flows.session import Session
 from flows.shard import CodeError
 from results.atomic import StoreError
-from results.manifest import Failure, Manifest, ShardRecord
+from results.manifest import Failure, FileRecord, Manifest, ShardRecord
 from results.precision import imprecise_points
 
 if TYPE_CHECKING:
@@ -164,8 +164,14 @@ def simulate(run: Plan, here: Session, cut: Cut, *, again: bool, tell: Tell) -> 
 
 def _finished(run: Plan, again: bool) -> Tally:
     """Return what is on disk, whole; without what failed where that is done again."""
+
+    def tell(shard: int, file: FileRecord) -> None:
+        screen.say(
+            f"{run.folder / file.path}: missing or damaged; its shard {shard} is simulated again"
+        )
+
     tally = Tally({}, {})
-    for record in run.store.finished_shards().values():
+    for record in run.store.finished_shards(tell=tell).values():
         if not (again and record.failures):
             tally.add(record)
     return tally

@@ -6,7 +6,7 @@ No Prefect, no Dask and no files: a worker's shard, the pilot and the warm-up al
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -46,16 +46,17 @@ class PathError(Exception):
 
 @dataclass
 class _Clock:
-    """Seconds within the kernels."""
+    """Seconds within the kernels, as a timer counts them."""
 
+    timer: Callable[[], float]
     seconds: float = 0.0
-    _began: float = field(default_factory=time.perf_counter)
+    _began: float = 0.0
 
     def start(self) -> None:
-        self._began = time.perf_counter()
+        self._began = self.timer()
 
     def stop(self) -> None:
-        self.seconds += time.perf_counter() - self._began
+        self.seconds += self.timer() - self._began
 
 
 def drop(members: pa.Table) -> None:
@@ -70,6 +71,7 @@ def simulate(
     *,
     members_sample: float = 1.0,
     keep: Keep = drop,
+    timer: Callable[[], float] = time.perf_counter,
 ) -> Block:
     """Simulate successive paths of one point.
 
@@ -87,6 +89,8 @@ def simulate(
         Part of the members who get a row, 0 to 1.
     keep : callable
         Takes rows of the table `members` while paths of the engine `member` are simulated.
+    timer : callable
+        Clock, in seconds, by which `kernel_seconds` is measured.
 
     Raises
     ------
@@ -95,7 +99,7 @@ def simulate(
     StoreError
         Rows of members could not be kept.
     """
-    path, clock = paths.start, _Clock()
+    path, clock = paths.start, _Clock(timer)
     try:
         pool = parameters(scenario)
         outcomes = new_outcomes(pool, len(paths))

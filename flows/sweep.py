@@ -35,9 +35,10 @@ from pydantic import Field
 
 from configs.cluster import Cluster
 from configs.load import ConfigError
+from configs.plausibility import warnings_of
 from configs.sweep import Sweep, engines, shapes_of
 from flows import plan as planning
-from flows import session
+from flows import repair, screen, session
 from flows import simulate as simulating
 from flows.cluster import ClusterError, check_workers
 from flows.layout import Cut
@@ -136,10 +137,37 @@ def sweep(
         The results cannot be written.
     """
     run = planning.plan(config, results_dir, seed, overrides, design)
-    if run.is_complete() and not fresh:
-        run.tidy()
+    for text in warnings_of(run.config):
+        get_run_logger().warning(text)
+    if not fresh and repair.is_finished(run, get_run_logger().warning):
         get_run_logger().info("The run is there, whole: %s", run.folder)
         return str(run.folder)
+    return _carry_out(run, cluster, fresh, again)
+
+
+def finish(
+    config: str,
+    results_dir: str,
+    seed: int | None,
+    overrides: Sequence[str],
+    here: Session,
+    fresh: bool = False,
+    again: bool = False,
+) -> str:
+    """Do what is left of a sweep whose flow ended because Prefect's server was lost.
+
+    Parameters and errors are those of `sweep`, without Prefect; `here` is the session in which the
+    flow ran, whose record is lost.
+    """
+    run = planning.plan(config, results_dir, seed, overrides)
+    begun = planning.is_begun_since(run, here.started)
+    if (begun or not fresh) and repair.is_finished(run, screen.say):
+        return str(run.folder)
+    return _carry_out(run, None, fresh and not begun, again)
+
+
+def _carry_out(run: Plan, cluster: Cluster | None, fresh: bool, again: bool) -> str:
+    """Compute what is missing of a run, and return its folder."""
     settings = cluster or run.config.cluster
     with (
         planning.held(run, fresh),
@@ -155,12 +183,13 @@ def sweep(
 
 def _stages(run: Plan, here: Session, again: bool) -> Tally:
     """Run one stage after another."""
-    manifest = prepare(run)
-    cut, manifest = measure(run, here, manifest)
-    tally = simulate(run, here, cut, again)
-    compacted = () if tally.failures else compact(run, here)
-    manifest = summarise(run, here, manifest, compacted)
-    report(run, here, manifest, compacted, tally)
+    stage = here.record.stage
+    manifest = stage(prepare, run)
+    cut, manifest = stage(measure, run, here, manifest)
+    tally: Tally = stage(simulate, run, here, cut, again)
+    compacted = () if tally.failures else stage(compact, run, here)
+    manifest = stage(summarise, run, here, manifest, compacted)
+    stage(report, run, here, manifest, compacted, tally)
     return tally
 
 
@@ -202,19 +231,23 @@ class _Watched:
     """Tells the screen of each step, and Prefect's progress artifact now and then."""
 
     def __init__(self, here: Session, run: Plan) -> None:
-        self._show = here.show
+        self._show, self._leave = here.show, here.record.leave
         self._total = run.paths
-        artifact = create_progress_artifact(
-            0.0, key=f"progress-{run.digest[:DIGITS]}", description=f"Paths of {run.folder.name}"
+        self._artifact = self._leave(
+            lambda: create_progress_artifact(
+                0.0,
+                key=f"progress-{run.digest[:DIGITS]}",
+                description=f"Paths of {run.folder.name}",
+            )
         )
-        self._artifact = cast(UUID, artifact)
         self._told = time.monotonic()
 
     def say(self, done: int) -> None:
         """Tell that `done` paths are finished."""
         self._show(Progress("simulating", done, self._total))
         if done == self._total or time.monotonic() - self._told > SECONDS_BETWEEN_UPDATES:
-            update_progress_artifact(self._artifact, 100.0 * done / self._total)
+            artifact, part = cast(UUID, self._artifact), 100.0 * done / self._total
+            self._leave(lambda: update_progress_artifact(artifact, part))
             self._told = time.monotonic()
 
 
@@ -267,7 +300,7 @@ def report(
     here.show(Progress("reporting", run.paths, run.paths))
     there = open_run(run.folder)
     write_report(there, contents.report(there))
-    _leave_artifacts(run)
+    here.record.leave(lambda: _leave_artifacts(run))
 
 
 def _leave_artifacts(run: Plan) -> None:

@@ -24,7 +24,7 @@ from results.analysis.courses import Course
 from results.places import Folder, place
 from results.run import open_run
 from results.schema import arrow_schema
-from results.store import MANIFEST_NAME
+from results.store import CONFIG_NAME, MANIFEST_NAME
 
 TABLES: Final = {
     "paths": rows.path_table,
@@ -34,7 +34,6 @@ TABLES: Final = {
 }
 """What is made of the paths of a point."""
 
-CONFIG_NAME: Final = "config.yaml"
 SECONDS: Final = 0.45
 """What the paths of an answer take: a second, less what is made of them."""
 

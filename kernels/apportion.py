@@ -24,10 +24,11 @@ import math
 
 import numpy as np
 
+from kernels.cells import Cells
 from kernels.claims import benefits_due, expected_benefit
 from kernels.compiling import borrowing_kernel, inlined_kernel, kernel
 from kernels.parameters import Float64, Int64, Parameters
-from kernels.sharing import EQUAL, LINEAR, POOLED_BANDS, TABLE, Cells, contributions
+from kernels.sharing import EQUAL, LINEAR, POOLED_BANDS, TABLE, contributions
 from kernels.state import State, own_part
 
 EXACT = 0

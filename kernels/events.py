@@ -205,6 +205,8 @@ def add_period(
     members = NOBODY
     cash = 0.0
     first = True
+    # the slope has a sign, so its largest value may be below the 0 that the row begins with
+    is_first_slope = out["periods_run"] == 0
     for plan in range(state.plan.size):
         place = parameters.plans[plan]["pool"]
         if pool >= 0 and place != pool:
@@ -221,7 +223,9 @@ def add_period(
         out["cases"] += row["cases"]
         out["benefits"] += row["benefits"]
         out["unfunded_benefits"] += row["unfunded"]
-        out["price_slope_max"] = max(out["price_slope_max"], row["price_slope"])
+        if is_first_slope or row["price_slope"] > out["price_slope_max"]:
+            out["price_slope_max"] = row["price_slope"]
+        is_first_slope = False
     for place in range(state.pool.size):
         if pool < 0 or place == pool:
             cash += state.pool[place]["cash"]

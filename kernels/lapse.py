@@ -42,6 +42,8 @@ KINDS = 5
 REST = KINDS - 1  # the kind of most causes
 # Causes that compete here are the first nine; the others are decided in their own steps.
 COMPETING = DIED + 1
+# More than sums over all cells round, relative to the sum: 2**-53 for each of some thousand terms.
+SUM_ROUNDING = 1e-12
 
 
 @inlined_kernel
@@ -688,10 +690,13 @@ def bill_sensitivity(
 def price_slope(parameters: Parameters, state: State, plan: int) -> tuple[float, float]:
     """Compute the mean expected cost of a payer, and its slope against the price over a year.
 
-    A yuan more on every share for a year multiplies the members of cell i by exp(-P dL_i), L_i' the
-    rise of their intensity of lapse with the share, so that the mean cost AC moves by -P times the
-    covariance of expected cost and L' over the payers (MODEL section 11; Akerlof 1970, Einav and
-    Finkelstein 2011: above 1 dearer shares drive out more cost than they bring in).
+    One yuan more on every share for a year multiplies the members of cell i by exp(-P L_i'), where
+    L_i' is the derivative of their intensity of lapse with respect to the share. The mean cost AC
+    of those who stay then changes by -P times the covariance, over the payers, of expected cost
+    and L' (MODEL section 11; Akerlof 1970, Einav and Finkelstein 2011). It is positive where the
+    payers who cost less react more, so that a dearer year raises the mean cost of those who stay,
+    and negative where the payers who cost more react more. Where all payers cost the same, or all
+    react the same, there is nobody to select and it is 0.
 
     Parameters
     ----------
@@ -701,7 +706,7 @@ def price_slope(parameters: Parameters, state: State, plan: int) -> tuple[float,
 
     Returns
     -------
-    (mean_cost, slope) : float64, yuan a payer and period, fee included; yuan per yuan, >= 0
+    (mean_cost, slope) : float64, yuan per payer and period, fee included; yuan per yuan, signed
     """
     settings = parameters.plans[plan]
     share = state.plan[plan]["share"]
@@ -735,6 +740,9 @@ def price_slope(parameters: Parameters, state: State, plan: int) -> tuple[float,
     if people == 0.0:
         return 0.0, 0.0
     fee = 1.0 + settings["fee_rate"]
-    covariance = both / people - (cost / people) * (rise / people)
-    slope = parameters.market[0]["periods_per_year"] * abs(covariance) * fee
+    product = (cost / people) * (rise / people)
+    selection = product - both / people  # the covariance with the other sign
+    if abs(selection) <= SUM_ROUNDING * product:  # a sign that rounding made up
+        selection = 0.0
+    slope = parameters.market[0]["periods_per_year"] * selection * fee
     return fee * cost / people, slope

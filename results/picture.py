@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from configs.visible import all_visible
 from results.analysis.bands import bands, of_main_plans
 from results.brief import told_points
 from results.manifest import FileRecord
@@ -99,7 +100,8 @@ def draw(run: Run) -> Picture:
     """
     import vl_convert
 
-    svg = vl_convert.vegalite_to_svg(_specification(run), vl_version=_VEGA_LITE)
+    specification = all_visible(_specification(run))
+    svg = vl_convert.vegalite_to_svg(specification, vl_version=_VEGA_LITE)
     return Picture(svg, vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
 
 

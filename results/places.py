@@ -24,6 +24,7 @@ from urllib.request import url2pathname
 import pyarrow as pa
 from upath import UPath
 
+from configs.text_file import brief
 from results import atomic
 from results.atomic import StoreError, Stream
 
@@ -38,6 +39,10 @@ BYTES_READ: Final = 2**20
 
 OBJECTS_AT_ONCE: Final = 512
 """Objects that are fetched together, at most."""
+
+MAX_NAME_BYTES: Final = 255
+MAX_PATH_BYTES: Final = 4095
+"""What file systems take."""
 
 _URL: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _EXTRAS: Final = {"s3": "s3", "s3a": "s3"}
@@ -60,7 +65,8 @@ def place(name: str | os.PathLike[str] | UPath) -> Folder:
     Raises
     ------
     StoreError
-        There is no storage of that scheme, or what it needs is not installed.
+        There is no storage of that scheme, what it needs is not installed, or no file system takes
+        a path of that length.
     """
     if isinstance(name, (Path, UPath)):
         return name
@@ -69,11 +75,23 @@ def place(name: str | os.PathLike[str] | UPath) -> Folder:
     if scheme is None:
         if "://" in text:
             raise StoreError(f"{text}: not a URL; write a path, or a URL such as s3://bucket/runs")
+        _check_length(text)
         return Path(text)
     if scheme[1].lower() in ("file", "local"):
         return _local_path(text)
     _check_driver(text, scheme[1])
     return UPath(text.rstrip("/"), use_listings_cache=False)
+
+
+def _check_length(path: str) -> None:
+    """Refuse a path that no file system takes: to look whether it exists would raise OSError."""
+    longest = max(len(os.fsencode(name)) for name in path.split(os.sep))
+    length = len(os.fsencode(path))
+    if longest > MAX_NAME_BYTES or length > MAX_PATH_BYTES:
+        raise StoreError(
+            f"{brief(path)}: expected a path of at most {MAX_PATH_BYTES} bytes whose names have at "
+            f"most {MAX_NAME_BYTES}, got {length} with a name of {longest}"
+        )
 
 
 def make_folder(folder: Folder) -> None:

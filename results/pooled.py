@@ -2,8 +2,9 @@
 
 A draw is an uncertain world, and all draws count alike, so what a policy comes to is the mean over
 the draws and their paths. `pooled` gives a run whose points are policies x worlds x design points
-and whose path d * paths + i is the path i at the draw d. Paths of one draw are not independent of
-one another: a mean's standard error is that of the means of the draws (`Run.paths_together`).
+and whose path d * paths + i is the path i at the draw d. These paths are not independent of one
+another: those of a draw share the draw, and with common random numbers those of the same i share
+their random numbers. `results.standard_error` says what that makes of the error of a mean.
 """
 
 from __future__ import annotations
@@ -85,6 +86,12 @@ class PooledRun(Run):
     def planned_shapes(self) -> Shapes:
         """The shapes of the points by draw."""
         return self.original.shapes
+
+    @property
+    def is_common(self) -> bool:
+        """Whether path i has the same random numbers at every draw."""
+        sweep = self.manifest.config.get("sweep", {})
+        return bool(sweep.get("random_numbers", "common") == "common")
 
     def arrow(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a table as Arrow, its points pooled; see `Run.arrow`."""

@@ -7,7 +7,6 @@ fields are, stand in double quotes: `select "plans.main.fee_rate" from points`.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import difflib
 import io
@@ -21,7 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from results.atomic import write_whole
+from configs.spreadsheet import guarded
+from configs.visible import visible
+from results.answer import plain_table
+from results.atomic import write_output
 from results.engine import quoted
 from results.many import add_runs, many
 from results.run import Run, RunError
@@ -34,10 +36,21 @@ Format = Literal["table", "csv", "json", "parquet"]
 
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
+ENDINGS: Final[Mapping[str, Format]] = {
+    ".csv": "csv",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".txt": "table",
+}
+"""Which format the ending of a file's name stands for, in capitals or not."""
+
 ROWS_SHOWN: Final = 60
 """Rows of an answer that the text form shows."""
 
 _CELL_WIDTH: Final = 40
+
+_MOST_WRITTEN_OUT: Final = 1e15
+"""From here on a float in the text form has an exponent."""
 
 _NAMES_TOLD: Final = 3
 
@@ -51,35 +64,44 @@ _NOT_FOUND: Final = re.compile(
 def ask(run: Run | Sequence[Run], sql: str) -> pa.Table:
     """Return the answer to a query as an Arrow table.
 
-    Decimals, as which DuckDB returns a sum of counts, become int64 where they are whole and fit,
-    else float64; columns of one name are told apart by a number.
+    Types and column names are those of every format (`results.answer.plain_table`): decimals, as
+    which DuckDB returns a sum of counts, become int64 or float64; columns of one name are told
+    apart by a number. Dates may lie beyond the years 1 to 9999 of Python's `datetime.date`.
 
     Parameters
     ----------
     run : Run or sequence of Run
         The run; or several, whose tables have the column `run` first.
     sql : str
-        DuckDB SQL over the tables.
+        DuckDB SQL over the tables; of several statements, the answer is the last one's.
 
     Raises
     ------
     RunError
         DuckDB refuses the query: the message is DuckDB's, and the nearest names where it does not
-        know one.
+        know one. Or there is no statement in it.
     """
+    return _answer(run, sql)
+
+
+def _answer(run: Run | Sequence[Run], sql: str, in_text: bool = False) -> pa.Table:
+    """Return the answer to a query; `in_text` where it is written as text."""
     import duckdb
 
     with _opened(run) as connection:
         try:
+            if not connection.extract_statements(sql):
+                came = "only a comment" if sql.strip("; \t\r\n") else "nothing"
+                raise RunError(f'expected a query such as "select * from paths", got {came}')
             answer = connection.sql(sql)
-            # A statement that asks nothing (create, set) has no answer.
-            return pa.table({}) if answer is None else _plain(answer.to_arrow_table())
+            # Some statements, such as "create view", have no answer.
+            return pa.table({}) if answer is None else plain_table(answer, in_text)
         except duckdb.Error as error:
             raise RunError(f"{error}{_nearest(connection, str(error))}") from error
 
 
 def query(
-    run: Run | Sequence[Run], sql: str, format: Format = "table", width: int = 120
+    run: Run | Sequence[Run], sql: str, format: Format = "table", width: int | None = 120
 ) -> str | bytes:
     """Return the answer to a query, written out.
 
@@ -91,9 +113,12 @@ def query(
         DuckDB SQL over the tables.
     format : {"table", "csv", "json", "parquet"}
         "table": aligned text of the first `ROWS_SHOWN` rows; "csv": with a header, missing values
-        empty; "json": a list of records; "parquet": the bytes of a file.
-    width : int
-        Characters a line of the text form may have; columns that do not fit are left out.
+        empty, no text that a spreadsheet takes for a formula (`configs.spreadsheet`); "json": a
+        list of records, in which a map is a list of pairs; "parquet": the bytes of a file. Cells of
+        "table" and "csv" that hold a list, struct or map hold it as JSON.
+    width : int, optional
+        Characters a line of the text form may have; columns that do not fit are left out. None:
+        the text form has all rows and columns, and no cell is cut.
 
     Returns
     -------
@@ -107,7 +132,7 @@ def query(
     """
     if format not in FORMATS:
         raise RunError(f"no format {format!r}; there are {', '.join(FORMATS)}")
-    answer = ask(run, sql)
+    answer = _answer(run, sql, in_text=format != "parquet")
     if format == "parquet":
         sink = pa.BufferOutputStream()
         pq.write_table(answer, sink, compression="zstd")
@@ -119,6 +144,8 @@ def query(
 
 def save_query(run: Run | Sequence[Run], sql: str, path: Path | str, format: Format) -> None:
     """Write the answer to a query to a file, whole or not at all.
+
+    A file has all rows and columns in every format, in "table" as well.
 
     Parameters
     ----------
@@ -134,8 +161,25 @@ def save_query(run: Run | Sequence[Run], sql: str, path: Path | str, format: For
     StoreError
         The file cannot be written.
     """
-    content = query(run, sql, format)
-    write_whole(Path(path), content.encode() if isinstance(content, str) else content)
+    content = query(run, sql, format, width=None)
+    write_output(path, content.encode() if isinstance(content, str) else content)
+
+
+def format_of(file: Path | str) -> Format:
+    """Return the format that the ending of a file's name stands for.
+
+    Raises
+    ------
+    RunError
+        It stands for none.
+    """
+    found = ENDINGS.get(Path(file).suffix.lower())
+    if found is None:
+        raise RunError(
+            f"{file}: expected a name that ends in {', '.join(ENDINGS)}; name the file so, or say "
+            f"what to write by --format {', '.join(FORMATS)}"
+        )
+    return found
 
 
 def _opened(run: Run | Sequence[Run]) -> duckdb.DuckDBPyConnection:
@@ -186,44 +230,39 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
     return dict(rows.fetchall())
 
 
-def _plain(answer: pa.Table) -> pa.Table:
-    """Return an answer without decimals and with distinct column names."""
-    names: list[str] = []
-    for place, name in enumerate(answer.column_names):
-        names.append(f"{name}_{place}" if name in names else name)
-    columns = [_without_decimals(column) for column in answer.columns]
-    return pa.Table.from_arrays(columns, names=names)
-
-
-def _without_decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column of decimals as int64 or float64, any other as it is."""
-    if not pa.types.is_decimal(column.type):
-        return column
-    if column.type.scale == 0:
-        with contextlib.suppress(pa.ArrowInvalid):
-            return column.cast(pa.int64())
-    return column.cast(pa.float64())
-
-
 def _csv_text(answer: pa.Table) -> str:
     """Return a table as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(answer.column_names)
+    writer.writerow(map(guarded, answer.column_names))
     for batch in answer.to_batches():
-        writer.writerows(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        writer.writerows(zip(*(_csv_cells(column) for column in batch.columns), strict=True))
     return text.getvalue()
 
 
+def _csv_cells(column: pa.Array) -> list[Any]:
+    """Return a column as cells of a CSV file."""
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        return values
+    words = [_words(value) for value in values]
+    return [guarded(word) if isinstance(word, str) else word for word in words]
+
+
+def _words(value: Any) -> Any:
+    """Return a value with JSON in place of lists, structs, maps, true and false."""
+    return _json(value) if isinstance(value, (bool, dict, list)) else value
+
+
 def _json_text(answer: pa.Table) -> str:
-    """Return a table as JSON records, one a line; what JSON has no number for is null."""
+    """Return a table as JSON records, one a line."""
     batches = (batch.to_pylist() for batch in answer.to_batches())
-    records = (
-        json.dumps(_json_value(record), ensure_ascii=False, allow_nan=False, default=str)
-        for batch in batches
-        for record in batch
-    )
-    return "[" + ",\n ".join(records) + "]\n"
+    return "[" + ",\n ".join(_json(record) for batch in batches for record in batch) + "]\n"
+
+
+def _json(value: Any) -> str:
+    """Return a value as JSON; what JSON has no number for is null."""
+    return json.dumps(_json_value(value), ensure_ascii=False, allow_nan=False)
 
 
 def _json_value(value: Any) -> Any:
@@ -232,16 +271,21 @@ def _json_value(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {name: _json_value(entry) for name, entry in value.items()}
-    return [_json_value(entry) for entry in value] if isinstance(value, list) else value
+    # Arrow returns a map as a list of tuples.
+    return [_json_value(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
-def _table_text(answer: pa.Table, width: int) -> str:
+def _table_text(answer: pa.Table, width: int | None) -> str:
     """Return the first rows of a table as aligned text, and how much was left out."""
-    shown = answer.slice(0, ROWS_SHOWN)
+    if not answer.column_names:
+        return "(the statement has no answer)\n"
+    shown = answer if width is None else answer.slice(0, ROWS_SHOWN)
+    longest = None if width is None else _CELL_WIDTH
     columns = [
-        _aligned(name, shown.column(i).to_pylist()) for i, name in enumerate(answer.column_names)
+        _aligned(name, shown.column(i).to_pylist(), longest)
+        for i, name in enumerate(answer.column_names)
     ]
-    fitting = _fitting(columns, width)
+    fitting = columns if width is None else _fitting(columns, width)
     lines = ["  ".join(cells).rstrip() for cells in zip(*fitting, strict=True)]
     left_out = []
     if answer.num_rows > shown.num_rows:
@@ -253,23 +297,23 @@ def _table_text(answer: pa.Table, width: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _aligned(name: str, values: Sequence[Any]) -> list[str]:
+def _aligned(name: str, values: Sequence[Any], longest: int | None) -> list[str]:
     """Return heading, rule and cells of one column, all of one width."""
-    cells = [_cell(name), *(_cell(value) for value in values)]
+    cells = [_cell(name, longest), *(_cell(value, longest) for value in values)]
     width = max(map(len, cells))
     numbers = any(isinstance(value, (int, float)) for value in values)
     padded = [cell.rjust(width) if numbers else cell.ljust(width) for cell in cells]
     return [padded[0], "─" * width, *padded[1:]]
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, longest: int | None) -> str:
     """Return a value as the text form shows it: six digits of a float, long text cut."""
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"
-    text = " ".join(str(value).split())
-    return text if len(text) <= _CELL_WIDTH else text[: _CELL_WIDTH - 1] + "…"
+        return f"{value:.0f}" if 1e6 <= abs(value) < _MOST_WRITTEN_OUT else f"{value:.6g}"
+    text = visible(" ".join(str(_words(value)).split()))
+    return text if longest is None or len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _fitting(columns: list[list[str]], width: int) -> list[list[str]]:

@@ -164,7 +164,7 @@ def _ending_columns() -> tuple[Column, ...]:
         Column("unfunded_benefits", REAL, "yuan", "benefits due that stayed unpaid"),
         Column("platform_cash_end", REAL, "yuan", "platform's cash after the last period"),
         Column("platform_cash_min", REAL, "yuan", "lowest cash of any period"),
-        Column("price_slope_max", REAL, "yuan per yuan", "largest price_slope of any period"),
+        Column("price_slope_max", REAL, "yuan per yuan", "largest price_slope, signed"),
         Column("uncovered_members", COUNT, "members", "members without cover by closure"),
         Column("lost_deposits", REAL, "yuan", "members' money that went down with the platform"),
         Column("returned_contributions", REAL, "yuan", "given back to members at the closure"),
@@ -248,7 +248,8 @@ TABLES: Final = {
                     "price_slope",
                     REAL,
                     "yuan per yuan",
-                    "|dAC/dP|: how a year of dearer shares moves the mean cost of who stay",
+                    "dAC/dP, signed: change of the mean cost of those who stay, by yuan that every "
+                    "share of a year is dearer; 0 where all payers cost or react alike",
                 ),
                 Column("news", REAL, "1", "level of bad news, 0 when quiet"),
                 Column("shock", REAL, "1", "common shock to incidence, 1 on average"),

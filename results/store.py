@@ -51,6 +51,7 @@ from results.places import (
 from results.schema import RESULTS_FORMAT, SHARDED_TABLES, TABLES
 
 MANIFEST_NAME: Final = "manifest.json"
+CONFIG_NAME: Final = "config.yaml"
 SHARDS_FOLDER: Final = "shards"
 
 _SHARD_RECORD = re.compile(rf"^{SHARDS_FOLDER}/shard-(\d{{5,}})\.json$")
@@ -230,7 +231,11 @@ class RunStore:
         self.write_file(_record_name(shard), _json_text(dataclasses.asdict(record)))
         return record
 
-    def finished_shards(self, verify: bool = True) -> dict[int, ShardRecord]:
+    def finished_shards(
+        self,
+        verify: bool = True,
+        tell: Callable[[int, FileRecord], None] = lambda _shard, _file: None,
+    ) -> dict[int, ShardRecord]:
         """Return the finished shards by number, in order; those that something failed in as well.
 
         A shard is finished when its record is whole and every file named in it is there with the
@@ -240,6 +245,9 @@ class RunStore:
         ----------
         verify : bool
             Read the files and compare their checksums.
+        tell : callable
+            Called with the shard's number and the file where one that a record names is missing or
+            damaged: the shard is not finished.
 
         Raises
         ------
@@ -247,12 +255,16 @@ class RunStore:
             The storage does not answer, or refuses.
         """
         found = self._sizes()
-        return {
-            record.shard: record
-            for record in self._records(found)
-            if all(found.get(entry.path) == entry.bytes for entry in record.files)
-            and not (verify and self._damaged(record.files))
-        }
+        finished: dict[int, ShardRecord] = {}
+        for record in self._records(found):
+            lost = [entry for entry in record.files if found.get(entry.path) != entry.bytes]
+            if not lost and verify and self._damaged(record.files):
+                lost = [entry for entry in record.files if self._damaged([entry])]
+            for entry in lost:
+                tell(record.shard, entry)
+            if not lost:
+                finished[record.shard] = record
+        return finished
 
     def finished_shard(self, shard: int) -> ShardRecord | None:
         """Return the record of a shard, None where it is not finished; its files are read.

@@ -194,7 +194,7 @@ def _lay_out(connection: duckdb.DuckDBPyConnection, part: _Part) -> None:
     connection.execute(
         f"""
         create or replace temp table laid_out as
-        select grid.point, grid.period, grid.plan, grid.rank, {values}
+        select grid.point, grid.path, grid.period, grid.plan, grid.rank, {values}
         from (
             select point, path, period, plan, rank from lives join plans using (shape), horizon
             where {points} and {periods} and period < periods

@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from configs.shapes import Shapes
+from configs.visible import visible
 from results.analysis.outcomes import estimates, mean_with, part_with
 from results.brief import told_points
 from results.pooled import PooledRun, drawn_columns, pooled
 from results.run import Run, RunList
 from results.shapes import length_sql
+from results.standard_error import means_of_some_sql
 
 if TYPE_CHECKING:
+    import duckdb
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from configs.catalogue import Entry
 
@@ -197,18 +201,12 @@ def _shortest_ending(path: list[str], every: list[list[str]]) -> str:
 
 def _figures(run: Run, points: Sequence[int]) -> tuple[list[_Column], dict[int, str]]:
     """Return the columns of figures, and the main cause of closure of each point."""
-    draw = _draw_sql(run)
     with run.duckdb() as connection:
 
         def means(expression: str) -> dict[int, _Mean]:
             """Return mean and standard error over the paths of each point."""
-            sql = (
-                f"select point, avg(x), stddev_samp(x) / sqrt(count(x)) from (select point, "
-                f"avg(({expression})::double) as x from paths group by point, {draw}) "
-                "group by point"
-            )
-            rows = connection.execute(sql).fetchall()
-            return {point: _Mean(mean, error) for point, mean, error in rows}
+            relation = f"(select point, path, ({expression})::double as value from paths)"
+            return {point: mean for (point,), mean in _means(connection, run, relation).items()}
 
         peak, end, when = means("peak_members"), means("members_end"), means("peak_period")
         # a fen is less than what rounding leaves of sums of benefits
@@ -218,7 +216,7 @@ def _figures(run: Run, points: Sequence[int]) -> tuple[list[_Column], dict[int, 
             _people("peak\nmembers", peak),
             _Column("at\nperiod", when, 1, 1),
             _people("members\nat end", end),
-            *_share_columns(connection.execute(*_shares(run, points)).fetchall()),
+            *_share_columns(run, points, _yearly_shares(connection, run)),
             _Column("cases", means("cases")),
             _Column("all cases\npaid %", paid, 1, 0),
             _Column("closed\n%", closed, 1, 0),
@@ -245,14 +243,14 @@ def _left_table(run: Run, points: Sequence[int]) -> Iterator[Table]:
     """
     names = {name: (part_with(name), mean_with(name)) for name in _LEFT}
     found = {
-        (row["point"], row["outcome"]): {"mean": row["mean"], "error": row["standard_error"]}
+        (row["point"], row["outcome"]): _Mean(row["mean"], row["standard_error"])
         for row in estimates(run, [part for parts in names.values() for part in parts]).to_pylist()
     }
-    nothing: dict[str, float | None] = {"mean": None, "error": None}
+    nothing = _Mean(None, None)
     shown = [
         name
         for name, (part, _) in names.items()
-        if any(found.get((point, part), nothing)["mean"] for point in points)
+        if any(found.get((point, part), nothing).value for point in points)
     ]
     if not shown:
         return
@@ -260,48 +258,32 @@ def _left_table(run: Run, points: Sequence[int]) -> Iterator[Table]:
     for point in points:
         cells = []
         for part, those in (names[name] for name in shown):
-            share = found.get((point, part), nothing)
-            percent = {key: None if v is None else 100 * v for key, v in share.items()}
-            cells += [_figure(percent, 0), _figure(found.get((point, those)), 0)]
+            cells.append(_figure(found.get((point, part)), 0, 100))
+            cells.append(_figure(found.get((point, those)), 0))
         table.add_row(str(point), *cells)
     yield table
 
 
 def _plans_table(run: Run, points: Sequence[int]) -> Table:
     """Return means over paths by point and plan: largest membership, cases, share by whole year."""
-    draw = _draw_sql(run)
     with run.duckdb() as connection:
-        rows = connection.execute(
-            f"""
-            with ends as (
-                select point, path, plan, max(members) as peak, sum(cases) as cases
-                from periods group by all
-            ), draws as (
-                select point, plan, avg(peak) as peak, avg(cases) as cases
-                from ends group by point, plan, {draw}
+        peak, cases = (
+            _means(
+                connection,
+                run,
+                f"(select point, path, plan, {value}::double as value from periods group by all)",
+                ("point", "plan"),
             )
-            select point, plan, {_mean_sql("peak")}, {_mean_sql("cases")} from draws group by all
-            """
-        ).fetchall()
-        shares = connection.execute(
-            f"""
-            with years as ({_years_sql(run)}), draws as (
-                select point, plan, year, avg(share) as share
-                from years group by point, plan, year, {draw}
-            )
-            select point, plan, year, {_mean_sql("share")} from draws group by all
-            """
-        ).fetchall()
-    found = {(point, plan): figures for point, plan, *figures in rows}
-    share = {(point, plan, year): mean for point, plan, year, mean in shares}
+            for value in ("max(members)", "sum(cases)")
+        )
+        share = _yearly_shares(connection, run)
     years = range(min(YEARS_OF_PLANS, _years_told(share)))
     names = (f"share\nyear {year + 1}\nyuan" for year in years)
     table = _table(("point", "plan", "peak\nmembers", "cases", *names))
     for point in points:
         for plan in run.shapes.at(point).plans:
-            peak, cases = found.get((point, plan), (None, None))
-            means = [share.get((point, plan, year)) for year in years]
-            figures = [_figure(peak, 0), _figure(cases, 0), *(_figure(mean, 2) for mean in means)]
+            figures = [_figure(found.get((point, plan)), 0) for found in (peak, cases)]
+            figures += [_figure(share.get((point, plan, year)), 2) for year in years]
             table.add_row(str(point), plan, *figures)
     return table
 
@@ -311,22 +293,24 @@ def _pools_table(run: Run, points: Sequence[int]) -> Table:
 
     What a closure leaves is the mean over the paths in which it does, beside the part of the paths.
     """
-    expressions = (
-        "peak_members",
-        "100 * (closure_cause <> 'none')::integer",
-        "closure_period",
-        "case when closure_cause <> 'none' then uncovered_members end",
-        "100 * (unfunded_benefits >= 0.01)::integer",
-        "case when unfunded_benefits >= 0.01 then unfunded_benefits end",
-    )
-    means = ", ".join(_mean_sql(f"x{i}") for i in range(len(expressions)))
-    of_draw = ", ".join(f"avg(({text})::double) as x{i}" for i, text in enumerate(expressions))
+    expressions = {
+        "peak_members": 0,
+        "100 * (closure_cause <> 'none')::integer": 1,
+        "closure_period": 1,
+        "case when closure_cause <> 'none' then uncovered_members end": 0,
+        "100 * (unfunded_benefits >= 0.01)::integer": 1,
+        "case when unfunded_benefits >= 0.01 then unfunded_benefits end": 0,
+    }
     with run.duckdb() as connection:
-        rows = connection.execute(
-            f"select point, pool, {means} from (select point, pool, {of_draw} from pools "
-            f"group by point, pool, {_draw_sql(run)}) group by all"
-        ).fetchall()
-    found = {(point, pool): figures for point, pool, *figures in rows}
+        found = [
+            _means(
+                connection,
+                run,
+                f"(select point, path, pool, ({expression})::double as value from pools)",
+                ("point", "pool"),
+            )
+            for expression in expressions
+        ]
     headings = (
         *("peak\nmembers", "closed\n%", "then at\nperiod", "then without\ncover"),
         *("unpaid\n%", "then\nyuan"),
@@ -334,31 +318,46 @@ def _pools_table(run: Run, points: Sequence[int]) -> Table:
     table = _table(("point", "pool", *headings))
     for point in points:
         for pool in run.shapes.at(point).pools:
-            figures = found.get((point, pool), [None] * len(expressions))
-            decimals = (0, 1, 1, 0, 1, 0)
-            cells = [_figure(mean, digits) for mean, digits in zip(figures, decimals, strict=True)]
+            columns = zip(found, expressions.values(), strict=True)
+            cells = [_figure(means.get((point, pool)), decimals) for means, decimals in columns]
             table.add_row(str(point), pool, *cells)
     return table
 
 
-def _draw_sql(run: Run) -> str:
-    """Return the SQL of what is independent: a path, or its draw where draws are pooled."""
-    return f"path // {run.paths_together}"
+def _means(
+    connection: duckdb.DuckDBPyConnection,
+    run: Run,
+    relation: str,
+    keys: Sequence[str] = ("point",),
+) -> dict[tuple[Any, ...], _Mean]:
+    """Return the means of a relation's values over the paths that have one, by the keys' values."""
+    names = ", ".join(keys)
+    sql = f"select {names}, mean, standard_error from ({means_of_some_sql(run, relation, keys)})"
+    rows = connection.execute(sql).fetchall()
+    return {tuple(key): _Mean(mean, error) for *key, mean, error in rows}
 
 
-def _mean_sql(expression: str) -> str:
-    """Return the SQL of a mean over draws or paths and its standard error, as a struct."""
-    value = f"({expression})::double"
-    error = f"stddev_samp({value}) / sqrt(count({value}))"
-    return f"{{'mean': avg({value}), 'error': {error}}}"
+def _yearly_shares(connection: duckdb.DuckDBPyConnection, run: Run) -> dict[tuple[Any, ...], _Mean]:
+    """Return the mean share of a year by point, plan and year, over paths open throughout it."""
+    a_year = length_sql(run.planned_shapes, "periods_per_year", run.origin_sql)
+    relation = f"""(
+        select point, path, plan, year, sum(share) as value from (
+            select *, {a_year} as a_year, period // {a_year} as year from periods
+        ) left join (
+            select point, path, pool, closure_period from pools
+        ) as closures using (point, path, pool)
+        where coalesce(period <= closure_period, true)
+        group by point, path, plan, year, a_year having count(*) = a_year
+    )"""
+    return _means(connection, run, relation, ("point", "plan", "year"))
 
 
-def _figure(found: Mapping[str, float | None] | None, decimals: int) -> str:
+def _figure(mean: _Mean | None, decimals: int, times: float = 1.0) -> str:
     """Return a mean with its standard error below it, as it stands in a table of many columns."""
-    if found is None or found["mean"] is None:
+    if mean is None or mean.value is None:
         return "–"
-    mean = f"{found['mean']:,.{decimals}f}"
-    return mean if found["error"] is None else f"{mean}\n±{found['error']:,.{decimals}f}"
+    text = f"{mean.value * times:,.{decimals}f}"
+    return text if mean.error is None else f"{text}\n±{mean.error * times:,.{decimals}f}"
 
 
 def _people(heading: str, means: dict[int, _Mean]) -> _Column:
@@ -369,38 +368,9 @@ def _people(heading: str, means: dict[int, _Mean]) -> _Column:
     )
 
 
-def _years_sql(run: Run) -> str:
-    """Return the SQL of the share by point, path, plan and whole year that the pool was open."""
-    a_year = length_sql(run.planned_shapes, "periods_per_year", run.origin_sql)
-    return f"""
-        select point, path, plan, year, sum(share) as share from (
-            select *, {a_year} as a_year, period // {a_year} as year from periods
-        ) left join (
-            select point, path, pool, closure_period from pools
-        ) as closures using (point, path, pool)
-        where coalesce(period <= closure_period, true)
-        group by point, path, plan, year, a_year having count(*) = a_year
-        """
-
-
-def _shares(run: Run, points: Sequence[int]) -> tuple[str, list[Any]]:
-    """Return SQL and its parameters: point, year, mean and error of the main plan's share."""
-    sql = f"""
-        with mains as (
-            select unnest($1::integer[]) as point, unnest($2::varchar[]) as plan
-        ), draws as (
-            select point, year, avg(share) as share from ({_years_sql(run)})
-            join mains using (point, plan) group by point, year, {_draw_sql(run)}
-        )
-        select point, year, avg(share), stddev_samp(share) / sqrt(count(*))
-        from draws group by all
-        """
-    return sql, [list(points), [run.shapes.at(point).main_plan for point in points]]
-
-
-def _years_told(found: Mapping[tuple[Any, ...], object]) -> int:
+def _years_told(shares: Mapping[tuple[Any, ...], _Mean]) -> int:
     """Return how many years there are shares of, by keys that end with the year."""
-    return 1 + max((key[-1] for key in found), default=-1)
+    return 1 + max((key[-1] for key in shares), default=-1)
 
 
 def _causes_sql() -> str:
@@ -414,13 +384,16 @@ def _causes_sql() -> str:
         """
 
 
-def _share_columns(rows: Sequence[tuple[Any, ...]]) -> list[_Column]:
-    """Return one column for each whole year that there are shares of, `YEARS_SHOWN` at most."""
-    found = {(point, year): _Mean(mean, error) for point, year, mean, error in rows}
+def _share_columns(
+    run: Run, points: Sequence[int], shares: Mapping[tuple[Any, ...], _Mean]
+) -> list[_Column]:
+    """Return a column for each whole year that main plans have shares of, `YEARS_SHOWN` at most."""
+    mains = {point: run.shapes.at(point).main_plan for point in points}
+    found = {key: mean for key, mean in shares.items() if mains.get(key[0]) == key[1]}
     return [
         _Column(
             f"share\nyear {year + 1}\nyuan",
-            {point: mean for (point, of), mean in found.items() if of == year},
+            {point: mean for (point, _, of), mean in found.items() if of == year},
         )
         for year in range(min(YEARS_SHOWN, _years_told(found)))
     ]
@@ -509,12 +482,32 @@ def _main_plan(shapes: Shapes) -> str:
 
 
 def _pooling(run: PooledRun) -> str:
-    """Return what a row of a run over draws is."""
+    """Return what a row of a run over draws is, and what its errors hold."""
     fields = len(drawn_columns(run.original)) - 1
     return (
-        f"Each row is pooled over the {_count(run.draws, 'draw')} of {run.sample}; ± is the "
-        f"standard deviation of the draws' means / √{run.draws}.\n"
+        f"Each row is pooled over the {_count(run.draws, 'draw')} of {run.sample}. {_error(run)}\n"
         f"{_count(fields, 'drawn field')} left out; rows are numbered by policy, world and design."
+    )
+
+
+def _error(run: PooledRun) -> str:
+    """Return what ± is in a run over draws, or why there is none."""
+    paths = run.paths_together
+    if run.draws < 2:
+        return "One draw has no\nstandard error of a mean over draws."
+    if not run.is_common:
+        return (
+            "± is the standard\nerror of the mean over the draws, each with random numbers of its "
+            "own."
+        )
+    if paths < 2:
+        return (
+            "All draws share one\npath of random numbers, so the standard error is not known; "
+            "set sweep.paths to 2 or more."
+        )
+    return (
+        f"± is the standard\nerror of the mean over these draws and over the "
+        f"{_count(paths, 'path')} of random numbers that they share."
     )
 
 
@@ -544,10 +537,15 @@ def _natural_width(console: Console, table: Table) -> int:
 
 
 def memory_console(width: int) -> Console:
-    """Return a console that writes plain text into memory."""
+    """Return a console that writes plain text into memory, with nothing that steers a terminal."""
     from rich.console import Console
 
-    return Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
+    class VisibleText(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            """Return text as it is printed, in a cell or by itself."""
+            return super().render_str(visible(text), **options)
+
+    return VisibleText(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
 
 
 def printed_text(console: Console) -> str:

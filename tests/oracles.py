@@ -272,9 +272,9 @@ def mean_cost_at(payers: Sequence[Payer], bill: Bill, periods: int, more: float)
 
 
 def price_slope(payers: Sequence[Payer], bill: Bill, periods: int, step: float) -> float:
-    """|dAC/dP| by a central difference."""
+    """dAC/dP by a central difference."""
     dearer, cheaper = (mean_cost_at(payers, bill, periods, more) for more in (step, -step))
-    return abs(dearer - cheaper) / (2 * step)
+    return (dearer - cheaper) / (2 * step)
 
 
 # Section 9: who is told apart

@@ -157,3 +157,17 @@ def conditional_mean_by_fft(
         reach = range(min(total, len(masses) - 1) + 1)
         found.append(sum(x * masses[x] * others[total - x] for x in reach) / everybody)
     return found
+
+
+def conditional_mean_by_subsets(
+    probability: Sequence[float], benefit: Sequence[float], total: float
+) -> npt.NDArray[np.float64]:
+    """Give each member's E[X | S = total] from every set of members who can have had a case.
+
+    Benefits may be any amounts: sums within half a fen of the total count. 2**members sets.
+    """
+    people, pays = np.array(probability), np.array(benefit)
+    sets = (np.arange(2**people.size)[:, None] >> np.arange(people.size)) & 1
+    sets = sets[abs(sets @ pays - total) <= 0.005]
+    chance = np.where(sets == 1, people, 1.0 - people).prod(axis=1)
+    return np.array(chance @ sets * pays / chance.sum())

@@ -1,7 +1,8 @@
 """How a quantity is distributed over the paths, period by period: mean, error, quantiles.
 
 The figures are those of the table `summary`, which is read where it is written; of a run that is
-not finished they are computed from its finished paths by the same SQL.
+not finished they are computed from its finished paths by the same SQL. Where draws are pooled, each
+counts alike in the mean, and its error is that of `results.standard_error`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from results.analysis.outcomes import asked, check_plan, check_points
+from results.pooled import PooledRun
 from results.run import Run, RunError
 from results.schema import QUANTITIES, arrow_schema
+from results.standard_error import means_sql
 from results.summary import described
 
 if TYPE_CHECKING:
@@ -69,7 +72,7 @@ def bands(
         return asked(run, _chosen("summary"), wanted)
     with run.duckdb() as connection:
         try:
-            return _computed(connection, run, points, wanted)
+            return _computed(connection, run, quantities, points, wanted)
         except duckdb.Error as error:
             raise RunError(f"{run.folder}: {error}") from error
 
@@ -96,13 +99,41 @@ def _chosen(rows: str) -> str:
 def _computed(
     connection: duckdb.DuckDBPyConnection,
     run: Run,
+    quantities: Sequence[str],
     points: Sequence[int],
     wanted: list[object],
 ) -> pa.Table:
     """Return the same from the finished paths, on one thread as the table was written."""
     connection.execute("set threads = 1")
-    parts = [*described(connection, run.planned_shapes, points, run.origin_sql)]
+    parts = described(connection, run.planned_shapes, points, run.origin_sql)
+    if isinstance(run, PooledRun):
+        parts = (_over_draws(connection, run, part, quantities) for part in parts)
     connection.register(
-        "described", pa.concat_tables(parts or [arrow_schema("summary").empty_table()])
+        "described", pa.concat_tables([*parts] or [arrow_schema("summary").empty_table()])
     )
     return connection.sql(_chosen("described"), params=wanted).to_arrow_table()
+
+
+def _over_draws(
+    connection: duckdb.DuckDBPyConnection, run: Run, part: pa.Table, quantities: Sequence[str]
+) -> pa.Table:
+    """Return some quantities of a part of a summary with means and errors over pooled draws.
+
+    What the part was made of is still laid out.
+    """
+    names = ", ".join(dict.fromkeys(quantities))
+    relation = f"""(
+        unpivot (select point, path, period, plan, {names} from laid_out) on {names}
+        into name quantity value value
+    )"""
+    keys = ("point", "period", "plan", "quantity")
+    connection.register("part", part)
+    sql = f"""
+        select point, period, plan, quantity, figures.mean as mean, sd,
+            figures.standard_error as standard_error, q05, q25, q50, q75, q95, paths
+        from part left join ({means_sql(run, relation, keys)}) as figures using ({", ".join(keys)})
+        where list_contains($1, quantity)
+        """
+    found = connection.sql(sql, params=[list(quantities)]).to_arrow_table()
+    connection.unregister("part")
+    return found

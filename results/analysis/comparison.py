@@ -4,10 +4,18 @@ Points of one run see the same draws on the same path unless its random numbers 
 points of two runs do if the seeds are the same. The difference of each path then holds none of the
 luck that both had, and its mean has Student's interval with n-1 degrees of freedom. Otherwise the
 samples are independent, and the interval is Welch's.
+
+Where draws are pooled (`results.pooled`), settings are compared path by path within each draw, and
+the differences form a table of draws by paths: their mean and its error are those of
+`results.standard_error`, draws counting alike. Against a run without draws, path i at every draw is
+compared with its path i. With other random numbers on both sides the errors of the sides are put
+together as Welch's are; that both may have had the same draws is then not made use of, so that the
+interval is rather too wide than too narrow.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,8 +32,11 @@ from results.analysis.outcomes import (
     check_points,
     values,
 )
+from results.engine import connect
+from results.pooled import PooledRun
 from results.run import Run, RunError
 from results.schema import QUANTITIES
+from results.standard_error import means_sql
 
 Float64 = npt.NDArray[np.float64]
 
@@ -63,11 +74,16 @@ def are_paired(first: Side, second: Side) -> bool:
     return _seed(first) == _seed(second)
 
 
-def _seed(side: Side) -> tuple[int, int | None]:
-    """Return what a setting's seed is made of: the run's, and the point's number if it counts."""
-    manifest = side.run.manifest
-    common = manifest.config.get("sweep", {}).get("random_numbers", "common") == "common"
-    return manifest.seed, None if common else side.point
+def _seed(side: Side) -> tuple[int, tuple[int, ...] | None]:
+    """Return what a setting's seed is made of: the run's, and the point's number if it counts.
+
+    A pooled point stands for a point at every draw; which these are follows from two more numbers.
+    """
+    run, manifest = side.run, side.run.manifest
+    if manifest.config.get("sweep", {}).get("random_numbers", "common") == "common":
+        return manifest.seed, None
+    draws = (run.draws, run.design) if isinstance(run, PooledRun) else ()
+    return manifest.seed, (side.point, *draws)
 
 
 def compare(
@@ -119,7 +135,8 @@ def compare_all(
     pyarrow.Table
         pair : int64, place in `pairs`; outcome : string; first, second : float64, means;
         difference : float64, second less first; standard_error, low, high : float64, missing for
-        fewer than two paths; pairs : int64, paths that both have, or, unpaired, the fewer of both;
+        fewer than two paths, and of pooled draws also for a single draw and for a single path that
+        the draws share; pairs : int64, paths that both have, or, unpaired, the fewer of both;
         paired : bool; variance_ratio : float64, by how much an unpaired difference of as many
         paths would vary more, missing where it is unpaired or nothing varies. Outcomes that a
         side has no value of are left out.
@@ -135,11 +152,15 @@ def compare_all(
     rows: list[dict[str, Any]] = []
     for name in names:
         samples = _samples(pairs, name)
-        for number, (first, second) in enumerate(pairs):
-            both = [samples.get((id(side.run), side.point)) for side in (first, second)]
-            if both[0] is None or both[1] is None:
-                continue
-            found = _difference(both[0], both[1], are_paired(first, second), confidence)
+        there = {
+            number: (samples[first], samples[second])
+            for number, (first, second) in enumerate(map(_keys_of, pairs))
+            if first in samples and second in samples
+        }
+        paired = [are_paired(*pairs[number]) for number in there]
+        for number, found in zip(
+            there, _differences([*there.values()], paired, confidence), strict=True
+        ):
             if found["pairs"]:
                 rows.append({"pair": number, "outcome": name, **found})
     rows.sort(key=lambda row: row["pair"])
@@ -194,12 +215,14 @@ def series(
         )
     periods = _common_periods(first, second)
     here, there = (_by_period(side, quantity, plan, periods) for side in (first, second))
-    paired = are_paired(first, second)
-    rows = []
-    for period in sorted(here.keys() & there.keys()):
-        found = _difference(here[period], there[period], paired, confidence)
-        if found["pairs"]:
-            rows.append({"period": period, **found})
+    both = sorted(here.keys() & there.keys())
+    paired = [are_paired(first, second)] * len(both)
+    differences = _differences([(here[n], there[n]) for n in both], paired, confidence)
+    rows = [
+        {"period": period, **found}
+        for period, found in zip(both, differences, strict=True)
+        if found["pairs"]
+    ]
     return pa.Table.from_pylist(rows, _BY_PERIOD)
 
 
@@ -207,8 +230,18 @@ def series(
 class _Sample:
     """An outcome of the paths of a point: their numbers, int64, and its values, float64."""
 
+    run: Run
     path: npt.NDArray[np.int64]
     value: Float64
+
+
+@dataclass(frozen=True)
+class _Mean:
+    """A mean over paths, its squared error and the degrees of freedom of it, NaN without error."""
+
+    value: float
+    variance: float
+    freedom: float
 
 
 def _common_periods(first: Side, second: Side) -> int:
@@ -253,16 +286,13 @@ def _by_period(side: Side, quantity: str, plan: str, periods: int) -> dict[int, 
     )
     if not path.size:
         return {}
-    together = side.run.paths_together
-    return {n: _by_draw(_Sample(paths, values), together) for n, paths, values in parts}
+    return {n: _Sample(side.run, paths, values) for n, paths, values in parts}
 
 
-def _by_draw(sample: _Sample, together: int) -> _Sample:
-    """Return the means of the paths that share a draw, numbered by it; else the paths as is."""
-    if together == 1:
-        return sample
-    draws, places = np.unique(sample.path // together, return_inverse=True)
-    return _Sample(draws, np.bincount(places, sample.value) / np.bincount(places))
+def _keys_of(pair: tuple[Side, Side]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the keys of both sides among samples."""
+    first, second = pair
+    return (id(first.run), first.point), (id(second.run), second.point)
 
 
 def _samples(pairs: Sequence[tuple[Side, Side]], name: str) -> dict[tuple[int, int], _Sample]:
@@ -275,68 +305,117 @@ def _samples(pairs: Sequence[tuple[Side, Side]], name: str) -> dict[tuple[int, i
         of_point, path, value = (rows[column].to_numpy() for column in ("point", "path", "value"))
         for point in np.unique(of_point):
             here = of_point == point
-            sample = _Sample(path[here], np.asarray(value[here], np.float64))
-            found[key, int(point)] = _by_draw(sample, run.paths_together)
+            found[key, int(point)] = _Sample(run, path[here], np.asarray(value[here], np.float64))
     return found
 
 
-def _difference(first: _Sample, second: _Sample, paired: bool, confidence: float) -> dict[str, Any]:
-    """Return what is told of a difference; `pairs` alone where there are none."""
-    found = (_paired if paired else _unpaired)(first, second, confidence)
-    return {"paired": paired, **found}
+def _differences(
+    samples: Sequence[tuple[_Sample, _Sample]], paired: Sequence[bool], confidence: float
+) -> list[dict[str, Any]]:
+    """Return what is told of the differences of samples; `pairs` alone where there are none."""
+    matched = [
+        _matched(*sides) if is_paired else sides
+        for sides, is_paired in zip(samples, paired, strict=True)
+    ]
+    sizes = [min(first.path.size, second.path.size) for first, second in matched]
+    some = [place for place, size in enumerate(sizes) if size]
+    apart = [
+        dataclasses.replace(first, value=second.value - first.value)
+        for first, second in (matched[place] for place in some if paired[place])
+    ]
+    means = iter(_means([sample for place in some for sample in matched[place]]))
+    differences = iter(_means(apart))
+    found: list[dict[str, Any]] = [
+        {"paired": is_paired, "pairs": size} for is_paired, size in zip(paired, sizes, strict=True)
+    ]
+    for place in some:
+        one, other = next(means), next(means)
+        difference = next(differences) if paired[place] else _unpaired(one, other)
+        found[place] |= {"first": one.value, "second": other.value}
+        found[place] |= _interval(difference, confidence)
+        if paired[place] and difference.variance > 0:
+            ratio = (one.variance + other.variance) / difference.variance
+            found[place]["variance_ratio"] = ratio
+    return found
 
 
-def _paired(first: _Sample, second: _Sample, confidence: float) -> dict[str, Any]:
-    """Return the difference over the paths that both have."""
-    _, here, there = np.intersect1d(first.path, second.path, return_indices=True)
-    if not here.size:
-        return {"pairs": 0}
-    one, other = first.value[here], second.value[there]
-    differences = other - one
-    found = _estimate(float(differences.mean()), one, other)
-    if here.size < 2:
-        return found | {"pairs": int(here.size)}
-    variance = float(differences.var(ddof=1))
-    apart = float(one.var(ddof=1) + other.var(ddof=1))
-    error = np.sqrt(variance / here.size)
-    return (
-        found
-        | _interval(found["difference"], error, here.size - 1, confidence)
-        | {"pairs": int(here.size), "variance_ratio": apart / variance if variance else None}
+def _matched(first: _Sample, second: _Sample) -> tuple[_Sample, _Sample]:
+    """Return the values of two samples on the paths that both have, draw by draw where pooled."""
+    # the numbers of the side with more paths to a draw have room for those of the other
+    run = max(first.run, second.run, key=lambda r: (isinstance(r, PooledRun), r.paths_together))
+    one, other = (_numbered_as_in(run, sample) for sample in (first, second))
+    path, here, there = np.intersect1d(one.path, other.path, return_indices=True)
+    return _Sample(run, path, one.value[here]), _Sample(run, path, other.value[there])
+
+
+def _numbered_as_in(run: Run, sample: _Sample) -> _Sample:
+    """Return a sample with the numbers that its paths have in a run, at every draw if it has none.
+
+    The run's draws have as many paths at least as those of the sample.
+    """
+    if not isinstance(run, PooledRun):
+        return sample
+    together, path, value = run.paths_together, sample.path, sample.value
+    if isinstance(sample.run, PooledRun):
+        draw, path = np.divmod(path, sample.run.paths_together)
+        return _Sample(run, draw * together + path, value)
+    path, value = path[path < together], value[path < together]
+    numbers = np.add.outer(np.arange(run.draws) * together, path).ravel()
+    return _Sample(run, numbers, np.tile(value, run.draws))
+
+
+def _means(samples: Sequence[_Sample]) -> list[_Mean]:
+    """Return the means of samples; those of a pooled run are asked for together."""
+    found: dict[int, _Mean] = {}
+    pooled: dict[int, list[int]] = {}
+    for place, sample in enumerate(samples):
+        if isinstance(sample.run, PooledRun):
+            pooled.setdefault(id(sample.run), []).append(place)
+            continue
+        n, value = sample.value.size, sample.value
+        variance = float(value.var(ddof=1)) / n if n > 1 else np.nan
+        found[place] = _Mean(float(value.mean()), variance, n - 1)
+    for places in pooled.values():
+        found |= zip(places, _means_over_draws([samples[place] for place in places]), strict=True)
+    return [found[place] for place in range(len(samples))]
+
+
+def _means_over_draws(samples: Sequence[_Sample]) -> list[_Mean]:
+    """Return the means of samples of one pooled run, none of them empty."""
+    sizes = [sample.path.size for sample in samples]
+    cells = pa.table(
+        {
+            "sample": np.repeat(np.arange(len(samples)), sizes),
+            "path": np.concatenate([sample.path for sample in samples]),
+            "value": np.concatenate([sample.value for sample in samples]),
+        }
     )
+    with connect(threads=1) as connection:
+        connection.register("cells", cells)
+        sql = means_sql(samples[0].run, "cells", ["sample"])
+        rows = connection.sql(f"from ({sql}) order by sample").fetchall()
+    return [
+        _Mean(mean, np.nan, np.nan) if error is None else _Mean(mean, error**2, freedom)
+        for _, mean, error, freedom in rows
+    ]
 
 
-def _unpaired(first: _Sample, second: _Sample, confidence: float) -> dict[str, Any]:
-    """Return the difference of independent samples."""
-    one, other = first.value, second.value
-    found = _estimate(float(other.mean() - one.mean()), one, other)
-    found["pairs"] = min(one.size, other.size)
-    if min(one.size, other.size) < 2:
-        return found
-    parts = [sample.var(ddof=1) / sample.size for sample in (one, other)]
-    error = np.sqrt(sum(parts))
-    if not error:
-        return found | _interval(found["difference"], 0.0, 1, confidence)
-    freedom = sum(parts) ** 2 / sum(
-        part**2 / (sample.size - 1) for part, sample in zip(parts, (one, other), strict=True)
-    )
-    return found | _interval(found["difference"], error, freedom, confidence)
+def _unpaired(one: _Mean, other: _Mean) -> _Mean:
+    """Return the difference of the means of independent samples, with Welch's freedom."""
+    variance = one.variance + other.variance
+    parts = sum(mean.variance**2 / mean.freedom for mean in (one, other) if mean.variance)
+    freedom = variance**2 / parts if parts else 1.0
+    return _Mean(other.value - one.value, variance, freedom)
 
 
-def _estimate(difference: float, one: Float64, other: Float64) -> dict[str, Any]:
-    """Return the means and their difference."""
-    return {"first": float(one.mean()), "second": float(other.mean()), "difference": difference}
-
-
-def _interval(
-    difference: float, error: float, freedom: float, confidence: float
-) -> dict[str, float]:
-    """Return Student's interval."""
+def _interval(difference: _Mean, confidence: float) -> dict[str, float]:
+    """Return a difference and Student's interval, where it has an error."""
     from scipy.special import stdtrit
 
-    away = float(stdtrit(freedom, (1 + confidence) / 2)) * error
-    return {
-        "standard_error": float(error),
-        "low": difference - away,
-        "high": difference + away,
-    }
+    found = {"difference": difference.value}
+    if np.isnan(difference.variance):
+        return found
+    error = float(np.sqrt(difference.variance))
+    away = float(stdtrit(difference.freedom, (1 + confidence) / 2)) * error
+    interval = {"low": difference.value - away, "high": difference.value + away}
+    return found | {"standard_error": error} | interval

@@ -8,8 +8,10 @@ from typing import Final
 import pyarrow as pa
 
 from results.analysis.outcomes import asked
+from results.pooled import PooledRun
 from results.run import Run
 from results.schema import LAPSE_CAUSES
+from results.standard_error import means_of_some_sql, means_sql
 
 OTHERS: Final = "others"
 """Stands for the causes beyond the largest ones."""
@@ -62,16 +64,38 @@ def lapses(run: Run, points: Sequence[int]) -> pa.Table:
         f"sum({sql})::double as went from chosen group by point, path, period"
         for rank, (cause, sql) in enumerate(parts)
     )
-    sql = f"""
-        with chosen as (select * from periods where list_contains($1, point)),
-        sizes as (select point, count(*) as paths from paths group by point)
+    sql = _over_draws(run, rows) if isinstance(run, PooledRun) else _over_paths(rows)
+    return asked(run, sql, [list(points)])
+
+
+_CHOSEN: Final = """
+    with chosen as (select * from periods where list_contains($1, point)),
+    sizes as (select point, count(*) as paths from paths group by point)
+    """
+
+
+def _over_paths(rows: str) -> str:
+    """Return the SQL of means over independent paths; `rows` are those with members who leave."""
+    return f"""{_CHOSEN}
         select point, period, cause, rank::integer as rank, sum(went) / paths as members,
             case when paths > 1 then sqrt(greatest(0, sum(went * went) / paths
                 - (sum(went) / paths) ** 2) / (paths - 1)) end as standard_error
         from ({rows}) join sizes using (point)
         group by point, period, cause, rank, paths order by point, period, rank
         """
-    return asked(run, sql, [list(points)])
+
+
+def _over_draws(run: Run, rows: str) -> str:
+    """Return the SQL of means over pooled draws, whose errors need the paths that have closed."""
+    return f"""{_CHOSEN}, gone as materialized ({rows}), filled as (
+            select point, path, period, cause, rank, coalesce(went, 0) as value
+            from paths join (select distinct point, period, cause, rank from gone) using (point)
+            left join gone using (point, path, period, cause, rank)
+        )
+        select point, period, cause, rank::integer as rank, mean as members, standard_error
+        from ({means_sql(run, "filled", ("point", "period", "cause", "rank"))})
+        order by point, period, rank
+        """
 
 
 def _largest(run: Run, points: Sequence[int]) -> tuple[list[str], list[str]]:
@@ -112,7 +136,7 @@ def uncovered(run: Run, points: Sequence[int]) -> pa.Table:
     RunError
         A file is damaged.
     """
-    sql = """
+    sql = f"""
         with found as (
             select point, path, from_age, to_age, sex, sum(uncovered)::double as members
             from cells where health <> 'padding' and list_contains($1, point) group by all
@@ -120,19 +144,21 @@ def uncovered(run: Run, points: Sequence[int]) -> pa.Table:
         ), bands as (
             select distinct point, from_age, to_age, sex from found
         ), grid as (
-            select point, path, from_age, to_age, sex, coalesce(members, 0) as members
+            select point, path, from_age, to_age, sex,
+                case when uncovered_members > 0 then coalesce(members, 0) end as value
             from paths join bands using (point)
             left join found using (point, path, from_age, to_age, sex)
-            where uncovered_members > 0
         ), closures as (
             select point, count(*) filter (uncovered_members > 0) as closed, count(*) as paths
             from paths group by point
         )
-        select point, from_age, to_age, sex::varchar as sex, avg(members) as mean,
-            stddev_samp(members) / sqrt(count(*)) as standard_error,
-            quantile_cont(members, 0.95) as q95, any_value(closed) as closed,
+        select point, from_age, to_age, sex::varchar as sex, any_value(mean) as mean,
+            any_value(standard_error) as standard_error,
+            quantile_cont(value, 0.95) as q95, any_value(closed) as closed,
             any_value(paths) as paths
-        from grid join closures using (point) where closed > 0
-        group by all order by point, from_age, sex desc
+        from grid join closures using (point)
+        join ({means_of_some_sql(run, "grid", ("point", "from_age", "to_age", "sex"))})
+            using (point, from_age, to_age, sex)
+        where closed > 0 group by all order by point, from_age, sex desc
         """
     return asked(run, sql, [list(points)])

@@ -13,14 +13,14 @@ not paid, as there was no money, what had been charged stayed with the platform.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from results.analysis.outcomes import asked, check_plan, check_points
+from results.engine import connect
 from results.run import Run
+from results.standard_error import means_sql
 
 SOURCES: Final = (
     "funding",
@@ -105,7 +105,7 @@ def money(run: Run, points: Sequence[int]) -> pa.Table:
     RunError
         There is no such point, or a file is damaged.
     """
-    return _means(cash_books(run, points), SOURCES, USES)
+    return _means(run, cash_books(run, points), SOURCES, USES)
 
 
 def members_money(run: Run, points: Sequence[int], plan: str | None = None) -> pa.Table:
@@ -130,21 +130,29 @@ def members_money(run: Run, points: Sequence[int], plan: str | None = None) -> p
     RunError
         There is no such point or plan, or a file is damaged.
     """
-    return _means(members_books(run, points, plan), MEMBERS_SOURCES, MEMBERS_USES)
+    books = members_books(run, points, plan)
+    return _means(run, books, MEMBERS_SOURCES, MEMBERS_USES)
 
 
-def _means(books: pa.Table, sources: Sequence[str], uses: Sequence[str]) -> pa.Table:
+def _means(run: Run, books: pa.Table, sources: Sequence[str], uses: Sequence[str]) -> pa.Table:
     """Return the means of books over the paths of a point, those of nothing left out."""
     sides = [("source", name) for name in sources] + [("use", name) for name in uses]
-    rows: list[dict[str, Any]] = []
-    for point in dict.fromkeys(books["point"].to_pylist()):
-        book = books.filter(pc.equal(books["point"], point))
-        for side, name in sides:
-            mean, error = _mean(book[name])
-            if mean:
-                figures = {"mean": mean, "standard_error": error}
-                rows.append({"point": point, "side": side, "name": name, **figures})
-    return pa.Table.from_pylist(rows, _SCHEMA)
+    relation = "(unpivot books on columns(* exclude (point, path)) into name name value value)"
+    with connect(threads=1) as connection:
+        connection.register("books", books)
+        connection.register("sides", _ranked(sides))
+        sql = f"""
+            select point, side, name, mean, standard_error
+            from ({means_sql(run, relation, ("point", "name"))}) join sides using (name)
+            where mean <> 0 order by point, rank
+            """
+        return connection.sql(sql).to_arrow_table().cast(_SCHEMA)
+
+
+def _ranked(sides: Sequence[tuple[str, str]]) -> pa.Table:
+    """Return the sides and names of a book's rows with their rank."""
+    columns = [pa.array(column, pa.string()) for column in zip(*sides, strict=True)]
+    return pa.table([*columns, pa.array(range(len(sides)))], ["side", "name", "rank"])
 
 
 def cash_books(run: Run, points: Sequence[int]) -> pa.Table:
@@ -268,29 +276,31 @@ def money_over_time(run: Run, points: Sequence[int]) -> pa.Table:
     """
     check_points(run, points)
     funding, keepers = _platforms(run, points)
-    return asked(run, _over_time(), [list(points), funding, keepers])
+    return asked(run, _over_time(run), [list(points), funding, keepers])
 
 
-def _over_time() -> str:
+def _over_time(run: Run) -> str:
     """Return the SQL of `money_over_time`; its parameters are points, funding and keepers."""
     sources = [*SOURCES[:-1], FROM_CASH]
     uses = [*USES[:-1], TO_CASH]
     sums = ", ".join(f"sum({name}) as {name}" for name in _FLOWS)
     ranked = [("source", name) for name in sources] + [("use", name) for name in uses]
-    rows = " union all ".join(
-        f"select point, period, '{side}' as side, '{name}' as name, {rank} as rank, "
-        f"avg({name}) as mean, stddev_samp({name}) / sqrt(count(*)) as standard_error, "
-        f"sum(sum(abs({name}))) over (partition by point) as ever "
-        "from booked group by point, period"
-        for rank, (side, name) in enumerate(ranked)
-    )
-    filled = ", ".join(f"coalesce({name}, 0) as {name}" for _, name in ranked)
+    names = ", ".join(name for _, name in ranked)
+    filled = ", ".join(f"coalesce({name}, 0)::double as {name}" for _, name in ranked)
+    sides = ", ".join(f"('{side}', '{name}', {rank})" for rank, (side, name) in enumerate(ranked))
     return f"""{_CASH_FLOWS.format(sums=sums)}, booked as (
             select grid.point, grid.path, grid.period, {filled}
             from grid left join flows using (point, path, period)
+        ), entries as materialized (
+            unpivot booked on {names} into name name value value
+        ), used as (
+            select point, name from entries group by all having sum(abs(value)) > 0
         )
-        select point, period, side, name, mean, standard_error from ({rows})
-        where ever > 0 order by point, rank, period
+        select point, period, side, name, mean, standard_error
+        from ({means_sql(run, "entries", ("point", "period", "name"))})
+        join used using (point, name)
+        join (values {sides}) as sides (side, name, rank) using (name)
+        order by point, rank, period
         """
 
 
@@ -350,12 +360,3 @@ def _platforms(run: Run, points: Sequence[int]) -> tuple[list[float], list[list[
             [n for n, p in zip(names, platforms, strict=True) if p.interest_to == "platform"]
         )
     return funding, keepers
-
-
-def _mean(column: Any) -> tuple[float, float | None]:
-    """Return the mean of a column and its standard error."""
-    values = np.asarray(column.to_numpy(), np.float64)
-    if not values.size:
-        return 0.0, None
-    error = float(values.std(ddof=1) / values.size**0.5) if values.size > 1 else None
-    return float(values.mean()), error

@@ -2,9 +2,9 @@
 
 An outcome is one number a path: a column of `paths`, or what is made of `paths` or `cells`. Means
 are over the paths of a point; the standard error is sd / sqrt(paths), sd the sample's (n-1), and is
-missing for one path. Where draws are pooled (`results.pooled`), it is that of the means of the
-draws. A path whose outcome is missing (nothing was paid, so nothing was moved) is left out, and
-`paths` says how many remain.
+missing for one path. Where draws are pooled (`results.pooled`), each draw counts alike, and the
+error is that of `results.standard_error`. A path whose outcome is missing (nothing was paid, so
+nothing was moved) is left out, and `paths` says how many remain.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from typing import Final, Literal
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from results.pooled import PooledRun
 from results.run import Run, RunError
 from results.schema import TABLES
 from results.shapes import length_sql
+from results.standard_error import means_of_some_sql
 
 Better = Literal["less", "more", "neither"]
 """Which way an outcome improves for the members."""
@@ -57,19 +59,19 @@ class Outcome:
     value: str
     source: str = "paths"
 
-    def relation(self, periods_per_year: int | str) -> str:
-        """Return the SQL of a relation point, path, value; missing values are left out.
+    def relation(self, periods_per_year: int | str, are_all: bool = False) -> str:
+        """Return the SQL of a relation point, path, value.
 
         Parameters
         ----------
         periods_per_year : int or str
             Periods of a year, or their SQL on a row of `paths`.
+        are_all : bool
+            Whether rows whose value is missing are in it; they are left out otherwise.
         """
         value = self.value.format(periods_per_year=periods_per_year)
-        return (
-            f"(select point, path, ({value})::double as value from {self.source} "
-            f"where ({value}) is not null)"
-        )
+        known = "" if are_all else f" where ({value}) is not null"
+        return f"(select point, path, ({value})::double as value from {self.source}{known})"
 
 
 _MOVED: Final = """(
@@ -142,8 +144,8 @@ OUTCOMES: Final = {
         Outcome(
             "price_slope_max",
             "yuan per yuan",
-            "largest early-warning slope; above 1 the pool is past its tipping price",
-            "less",
+            "largest price slope of any period, signed",
+            "neither",
             "price_slope_max",
         ),
         Outcome(
@@ -285,37 +287,28 @@ def estimates(run: Run, names: Sequence[str] = tuple(OUTCOMES)) -> pa.Table:
     quantiles = ", ".join(
         f"quantile_cont(value, {level}) as {column}" for column, level in _LEVELS.items()
     )
-    parts = [
-        f"select point, {rank} as rank, '{name}' as outcome, avg(value) as mean, "
-        f"stddev_samp(value) as sd, stddev_samp(value) / sqrt(count(*)) as standard_error, "
-        f"{quantiles}, count(*) as paths "
-        f"from {outcome_of(name).relation(_a_year(run))} group by point"
-        if run.paths_together == 1
-        else _by_draws(run, name, rank, quantiles)
-        for rank, name in enumerate(names)
-    ]
-    sql = f"select * exclude (rank) from ({' union all '.join(parts)}) order by point, rank"
+    a_year = _a_year(run)
+    parts = []
+    for rank, name in enumerate(names):
+        outcome = outcome_of(name)
+        relation = outcome.relation(a_year)
+        figures, source = "avg(value) as mean, stddev_samp(value) / sqrt(count(*))", relation
+        if isinstance(run, PooledRun):
+            means = means_of_some_sql(run, outcome.relation(a_year, are_all=True))
+            figures = "any_value(mean) as mean, any_value(standard_error)"
+            source = f"{relation} join ({means}) using (point)"
+        parts.append(
+            f"select point, {rank} as rank, '{name}' as outcome, {figures} as standard_error, "
+            f"stddev_samp(value) as sd, {quantiles}, count(*) as paths from {source} group by point"
+        )
+    columns = f"point, outcome, mean, sd, standard_error, {', '.join(_LEVELS)}, paths"
+    sql = f"select {columns} from ({' union all '.join(parts)}) order by point, rank"
     return asked(run, sql)
 
 
 def _a_year(run: Run) -> str:
     """Return the SQL of the periods of a year on a row of `paths`."""
     return length_sql(run.planned_shapes, "periods_per_year", run.origin_sql)
-
-
-def _by_draws(run: Run, name: str, rank: int, quantiles: str) -> str:
-    """Return the SQL of an outcome's distribution by point where paths of a draw go together."""
-    relation = outcome_of(name).relation(_a_year(run))
-    errors = (
-        f"select point, stddev_samp(mean) / sqrt(count(*)) as standard_error from (select point, "
-        f"path // {run.paths_together} as draw, avg(value) as mean from {relation} "
-        f"group by all order by all) group by point"
-    )
-    return (
-        f"select point, {rank} as rank, '{name}' as outcome, avg(value) as mean, "
-        f"stddev_samp(value) as sd, any_value(standard_error) as standard_error, {quantiles}, "
-        f"count(*) as paths from {relation} join ({errors}) using (point) group by point"
-    )
 
 
 def check_plan(run: Run, plan: str | None, point: int | None = None) -> None:

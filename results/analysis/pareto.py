@@ -3,7 +3,11 @@
 A point beats another where it is at least as good in every outcome and better in one; equal points
 do not beat each other. How sure a point's place on the front is comes from drawing paths anew, with
 replacement, the same paths at every point: so differences between points keep the precision that
-common draws give them, and of independent draws nothing is assumed that is not so.
+common draws give them, and of independent draws nothing is assumed that is not so. Where draws of a
+posterior are pooled, draws are drawn anew, and with common random numbers paths as well, apart from
+them: the pigeonhole bootstrap (Owen 2007, "The pigeonhole bootstrap", Annals of Applied Statistics
+1, 386-411), which errs on the side of too much spread. Of a single path that all draws share it
+shows the draws' part alone.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from results.analysis.outcomes import Outcome, estimates, outcome_of, values
+from results.pooled import PooledRun
 from results.run import Run, RunError
 
 Floats = npt.NDArray[np.float64]
@@ -131,14 +136,38 @@ def _probability(
 ) -> Floats:
     """Return in which part of the draws of paths each point is on the front."""
     tables = [_by_path(run, name, points) for name in names]
+    weights = [_weights(run, table) for table in tables]
     paths = max(len(table) for table in tables)
     rng = np.random.default_rng(SEED)
     hits = np.zeros(points.size)
     for _ in range(resamples):
-        times = np.bincount(rng.integers(0, paths, paths), minlength=paths).astype(np.float64)
-        means = np.column_stack([_weighted(table, times[: len(table)]) for table in tables])
+        times = _times(run, paths, rng)
+        means = np.column_stack(
+            [_weighted(*pair, times[: len(pair[0])]) for pair in zip(tables, weights, strict=True)]
+        )
         hits += front(means * signs)
     return hits / resamples
+
+
+def _times(run: Run, paths: int, rng: np.random.Generator) -> Floats:
+    """Return how often each path is drawn."""
+    if not isinstance(run, PooledRun):
+        return np.bincount(rng.integers(0, paths, paths), minlength=paths).astype(np.float64)
+    draws, together = run.draws, run.paths_together
+    of_draw = np.bincount(rng.integers(0, draws, draws), minlength=draws)
+    of_path = np.ones(together, np.int64)
+    if run.is_common:
+        of_path = np.bincount(rng.integers(0, together, together), minlength=together)
+    return np.outer(of_draw, of_path).ravel().astype(np.float64)
+
+
+def _weights(run: Run, table: Floats) -> Floats:
+    """Return the weight of each value in the mean of its point, 0 for none; draws count alike."""
+    weights = (~np.isnan(table)).astype(np.float64)
+    for start in range(0, len(table), run.paths_together) if isinstance(run, PooledRun) else ():
+        of_draw = weights[start : start + run.paths_together]
+        of_draw /= np.maximum(of_draw.sum(axis=0), 1.0)
+    return weights
 
 
 def _by_path(run: Run, name: str, points: npt.NDArray[np.int64]) -> Floats:
@@ -151,9 +180,9 @@ def _by_path(run: Run, name: str, points: npt.NDArray[np.int64]) -> Floats:
     return found
 
 
-def _weighted(table: Floats, times: Floats) -> Floats:
+def _weighted(table: Floats, weights: Floats, times: Floats) -> Floats:
     """Return the mean of each point over paths that count so many times; NaN without any."""
-    there = ~np.isnan(table)
-    count = times @ there
-    total = times @ np.where(there, table, 0.0)
-    return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
+    count = times @ weights
+    total = times @ (weights * np.nan_to_num(table))
+    means: Floats = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    return means

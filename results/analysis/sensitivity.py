@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from results.analysis.factors import Factor, design_points, factors, measured, swept
 from results.analysis.outcomes import estimates, values
+from results.pooled import PooledRun
 from results.run import Run, RunError
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class _Paths:
         Whether path i of every point sees the same draws.
     is_sampled : bool
         Whether the points are a sample of all that the axes could be.
+    design, draws : int
+        Points of the design at each draw of a posterior, and the number of draws, 1 without any.
     """
 
     point: npt.NDArray[np.int64]
@@ -66,6 +69,12 @@ class _Paths:
     value: Floats
     is_common: bool
     is_sampled: bool
+    design: int
+    draws: int
+
+    def draw_of(self, points: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the numbers of the draws that points are at."""
+        return points // self.design % self.draws
 
 
 def tornado(
@@ -78,14 +87,16 @@ def tornado(
     squared standard error is the sum of two parts: the variance over paths of the mean of all the
     end's points at that path, divided by the paths (common draws move all points together; of
     independent draws, the sum of the points' squared errors over points squared); and, where points
-    are a sample, the variance of their means divided by the points. The second holds a share of
-    the first, so the error is rather too large than too small. The paths are those that every
-    point of the end has. The error of the swing is found likewise of differences by path.
+    are a sample, the variance of their means divided by the points. Draws of a posterior are a
+    sample: there it is the variance of the draws' means divided by the draws. The second holds a
+    share of the first, so the error is rather too large than too small. The paths are those that
+    every point of the end has. The error of the swing is found likewise of differences by path, and
+    by draw where both ends have the same draws.
 
     Parameters
     ----------
     run : Run
-        The run, of any design.
+        The run, of any design; one whose draws are pooled is taken apart into them.
     outcome : str
         Name of the outcome.
     confidence : float
@@ -107,6 +118,8 @@ def tornado(
     RunError
         Nothing varies, no point is there, no such outcome or policy, or a file is damaged.
     """
+    if isinstance(run, PooledRun):
+        run = run.original
     found, paths = factors(run, policy), _paths(run, outcome)
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     there = np.isin(found.points, paths.point)
@@ -384,6 +397,8 @@ def _paths(run: Run, outcome: str) -> _Paths:
         table["value"].to_numpy(),
         sweep.random_numbers == "common",
         sweep.design in SAMPLED,
+        len(design_points(run, sweep, None, None)),
+        sweep.draws.count if sweep.draws else 1,
     )
 
 
@@ -454,7 +469,32 @@ def _contrast(
         variance = sum(float(squared.sum()) / squared.size**2 for _, squared in of_points)
     if paths.is_sampled:
         variance += sum(m.var(ddof=1) / m.size if m.size > 1 else np.nan for m, _ in of_points)
+    if paths.draws > 1:
+        variance += _draw_variance(paths, sets, signs, [m for m, _ in of_points])
     return float(estimate), None if np.isnan(variance) else float(np.sqrt(variance))
+
+
+def _draw_variance(
+    paths: _Paths,
+    sets: Sequence[npt.NDArray[np.int64]],
+    signs: Sequence[int],
+    means: Sequence[Floats],
+) -> float:
+    """Return the variance of a contrast over draws, NaN where a set of points has but one of them.
+
+    Sets of the same draws are contrasted draw by draw, others are independent of one another.
+    """
+    draws, of_draws = [], []
+    for chosen, mean in zip(sets, means, strict=True):
+        found, place = np.unique(paths.draw_of(chosen), return_inverse=True)
+        draws.append(found)
+        of_draws.append(np.bincount(place, mean) / np.bincount(place))
+    if all(np.array_equal(found, draws[0]) for found in draws):
+        contrast = sum(sign * mean for sign, mean in zip(signs, of_draws, strict=True))
+        of_draws = [np.asarray(contrast, np.float64)]
+    return sum(
+        float(mean.var(ddof=1)) / mean.size if mean.size > 1 else np.nan for mean in of_draws
+    )
 
 
 def _point_means(paths: _Paths, chosen: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:

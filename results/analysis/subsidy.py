@@ -4,21 +4,23 @@ Of every path, what all cells paid is shared out again in proportion to what eac
 on average (`cells.expected`): that is a cell's fair charge, and what it paid above it its subsidy
 to the others. A path's subsidies add to nothing, each weighted with its person-years, as long as
 whoever paid was at risk at some time. A figure of a path is a ratio of sums over its periods, plans
-and health classes; means and standard errors, sd / sqrt(paths), are of these ratios over the paths,
-a path in which nobody of the cell was at risk left out.
+and health classes; means and standard errors (`results.standard_error`) are of these ratios over
+the paths, a path in which nobody of the cell was at risk left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import pyarrow as pa
 
 from results.analysis.outcomes import asked, check_plan, check_points
 from results.run import Run
 from results.shapes import length_sql
+from results.standard_error import means_sql
 
-_SQL = """
+_YEARLY: Final = """
     with found as (
         select point, path, from_age, to_age, sex::varchar as sex,
             sum(exposure) / any_value({a_year}) as years,
@@ -35,20 +37,49 @@ _SQL = """
             expected / years as expected_a_year, fair / years as fair_a_year,
             (paid - fair) / years as subsidy, received / nullif(paid, 0) as moneys_worth
         from shared where years > 0
+    ), entries as materialized (
+        unpivot (
+            select point, path, from_age, to_age, sex, years as person_years, paid_a_year as paid,
+                received_a_year as received, expected_a_year as expected, fair_a_year as fair,
+                subsidy, moneys_worth from yearly
+        ) on person_years, paid, received, expected, fair, subsidy, moneys_worth
+        into name name value value
+    ), counted as (
+        select point, from_age, to_age, sex, count(*) as paths from yearly group by all
     )
-    select point, from_age, to_age, sex, avg(years) as person_years, avg(paid_a_year) as paid,
-        avg(received_a_year) as received, avg(expected_a_year) as expected,
-        avg(fair_a_year) as fair, avg(subsidy) as subsidy,
-        stddev_samp(subsidy) / sqrt(count(subsidy)) as standard_error,
-        avg(yearly.moneys_worth) as moneys_worth, count(*) as paths,
-        stddev_samp(years) / sqrt(count(years)) as person_years_error,
-        stddev_samp(paid_a_year) / sqrt(count(paid_a_year)) as paid_error,
-        stddev_samp(received_a_year) / sqrt(count(received_a_year)) as received_error,
-        stddev_samp(expected_a_year) / sqrt(count(expected_a_year)) as expected_error,
-        stddev_samp(fair_a_year) / sqrt(count(fair_a_year)) as fair_error,
-        stddev_samp(yearly.moneys_worth) / sqrt(count(yearly.moneys_worth)) as moneys_worth_error
-    from yearly group by all order by point, from_age, sex desc
     """
+
+_KEYS: Final = ("point", "from_age", "to_age", "sex")
+
+_FIGURES: Final = {
+    **{
+        name: ("mean", name)
+        for name in ("person_years", "paid", "received", "expected", "fair", "subsidy")
+    },
+    "standard_error": ("standard_error", "subsidy"),
+    "moneys_worth": ("mean", "moneys_worth"),
+    "paths": ("paths", "subsidy"),
+    **{
+        f"{name}_error": ("standard_error", name)
+        for name in ("person_years", "paid", "received", "expected", "fair", "moneys_worth")
+    },
+}
+"""Columns of the answer: which figure it is, and of what."""
+
+
+def _question(run: Run) -> str:
+    """Return the SQL of `subsidy`; its parameters are points and plan."""
+    keys = ", ".join(_KEYS)
+    columns = ", ".join(
+        f"any_value({figure}) filter (name = '{name}') as {column}"
+        for column, (figure, name) in _FIGURES.items()
+    )
+    a_year = length_sql(run.planned_shapes, "periods_per_year", run.origin_sql)
+    return f"""{_YEARLY.format(a_year=a_year)}
+        select {keys}, {columns}
+        from ({means_sql(run, "entries", (*_KEYS, "name"))}) join counted using ({keys})
+        group by {keys} order by point, from_age, sex desc
+        """
 
 
 def subsidy(run: Run, points: Sequence[int], plan: str | None = None) -> pa.Table:
@@ -81,5 +112,4 @@ def subsidy(run: Run, points: Sequence[int], plan: str | None = None) -> pa.Tabl
     """
     check_points(run, points)
     check_plan(run, plan)
-    a_year = length_sql(run.planned_shapes, "periods_per_year", run.origin_sql)
-    return asked(run, _SQL.format(a_year=a_year), [list(points), plan])
+    return asked(run, _question(run), [list(points), plan])

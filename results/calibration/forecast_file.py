@@ -5,7 +5,8 @@ from typing import Final
 
 import polars
 
-from results.atomic import write_whole
+from configs.spreadsheet import guarded
+from results.atomic import write_output
 from results.calibration.tables import CalibrationRun
 from results.run import RunError
 
@@ -60,6 +61,8 @@ def forecast_rows(run: CalibrationRun, world: str | None = None) -> polars.DataF
 def write_forecast_file(run: CalibrationRun, file: Path, world: str | None = None) -> None:
     """Write `forecast_rows` as a CSV file, whole or not at all.
 
+    Scopes that a spreadsheet takes for a formula are guarded (`configs.spreadsheet`).
+
     Raises
     ------
     RunError
@@ -67,5 +70,7 @@ def write_forecast_file(run: CalibrationRun, file: Path, world: str | None = Non
     StoreError
         The file cannot be written.
     """
-    text = forecast_rows(run, world).write_csv(date_format="%Y-%m-%d")
-    write_whole(file, text.encode())
+    rows = forecast_rows(run, world)
+    scopes = polars.Series("scope", map(guarded, rows["scope"]), polars.String)
+    text = rows.with_columns(scopes).write_csv(date_format="%Y-%m-%d")
+    write_output(file, text.encode())

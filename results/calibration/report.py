@@ -6,6 +6,8 @@ through the figures, what is forecast from the cut-off on, and how good that was
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -24,6 +26,7 @@ from results.report.page import Heading, Report, Rows, Section, html
 from results.report.words import Language, Text
 
 REPORT_NAME: Final = files.REPORT_NAME
+PICTURE_NAME: Final = "bands.svg"
 MOST_PAIRED: Final = 8
 """Parameters of the pair plot: more panels than 36 are too small to be read."""
 
@@ -39,8 +42,13 @@ def write_report(run: CalibrationRun, language: Language = "en") -> Path:
         The file cannot be written.
     """
     file = run.folder / REPORT_NAME
-    write_whole(file, html(report(run), language).encode())
+    write_whole(file, html(report(run), language, source_of(run.manifest)).encode())
     return file
+
+
+def source_of(manifest: Mapping[str, Any]) -> str:
+    """Return the digest of what a report is made from: the files that the manifest names."""
+    return hashlib.sha256(json.dumps(manifest["files"], sort_keys=True).encode()).hexdigest()
 
 
 def write_figures(

@@ -567,5 +567,8 @@ def boxes(language: Language) -> Spec:
 
 
 def as_json(spec: Spec) -> str:
-    """Return a specification as JSON that may stand in a page."""
-    return json.dumps(spec, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+    """Return a specification as JSON that may stand in a page.
+
+    No `<` is left in it: `<!--` and `<script` change how a browser reads what follows.
+    """
+    return json.dumps(spec, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

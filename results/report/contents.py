@@ -7,11 +7,14 @@ over its axes.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
 
+from configs.plausibility import warnings_of
+from configs.sweep import Config
 from results.analysis.outcomes import (
     OUTCOMES,
     RARE,
@@ -23,6 +26,7 @@ from results.analysis.outcomes import (
 )
 from results.analysis.survival import OPEN, survival
 from results.brief import told_points
+from results.places import Folder
 from results.pooled import PooledRun, pooled
 from results.report import course, sweep
 from results.report.figure import Figure
@@ -30,6 +34,7 @@ from results.report.page import Heading, Report, Rows, Section
 from results.report.story import labels_of, state, story
 from results.report.words import Text, term
 from results.run import Run, RunError
+from results.store import CONFIG_NAME
 from results.table import short_names
 
 POINTS_OVER_TIME: Final = 24
@@ -74,7 +79,7 @@ def report(run: Run, against: Run | None = None) -> Report:
     name = run.manifest.scenario_title
     return Report(
         Text(name, name),
-        state(run),
+        [*state(run), *_doubts(run)],
         [
             Section("what", Text("What was run", "运行内容"), story(run)),
             _at_a_glance(rows, labels, found, whole),
@@ -86,6 +91,12 @@ def report(run: Run, against: Run | None = None) -> Report:
             _trust(run, found, labels),
         ],
     )
+
+
+def _doubts(run: Run) -> list[Text]:
+    """Return the warnings of the run's configuration, as `huzhu run` wrote them."""
+    warnings = warnings_of(Config.model_validate(run.manifest.config))
+    return [Text(f"Warning: {text}", f"警告：{text}") for text in warnings]
 
 
 def _shown(
@@ -111,9 +122,9 @@ def _at_a_glance(
     if isinstance(run, PooledRun):
         means = Text(
             f"Means over the {run.draws:,} draws of {run.sample} and their paths, each ± its "
-            "standard error: what as many other draws would move it by.",
+            "standard error: what as many other draws and paths would move it by.",
             f"样本 {run.sample} 的 {run.draws:,} 次抽取及其路径的均值 ± 标准误"
-            "（即换用同样多的其他抽取时数值的波动幅度）。",
+            "（即换用同样多的其他抽取与路径时数值的波动幅度）。",
         )
     return Section(
         "outcomes",
@@ -283,7 +294,7 @@ def _trust(run: Run, found: pa.Table, labels: Mapping[int, str]) -> Section:
     """Return how sure the figures are, and how to make them again."""
     manifest = run.manifest
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    again = f"huzhu run {manifest.name}/config.yaml --seed {manifest.seed}"
+    again = f"huzhu run {_typed(run.folder / CONFIG_NAME)}"
     return Section(
         "trust",
         Text("How sure, and how made", "可信度与复现"),
@@ -300,9 +311,15 @@ def _trust(run: Run, found: pa.Table, labels: Mapping[int, str]) -> Section:
                 f"{versions}。逐位复现：{again}。",
             ),
         ],
-        # how sure a mean over draws is depends on their number rather than on the paths
+        # how sure a mean over draws is depends on their number as well as on that of the paths
         [] if pooled(run) is not run else [_needed(found, labels)],
     )
+
+
+def _typed(file: Folder) -> str:
+    """Return a file as one types it in a shell, in the words in which the run was opened."""
+    typed = str(file)
+    return shlex.quote(f"./{typed}" if typed.startswith("-") else typed)
 
 
 def _needed(found: pa.Table, labels: Mapping[int, str]) -> Rows:

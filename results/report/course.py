@@ -161,8 +161,8 @@ def _book(name: str, title: Text, reading: Text, found: pa.Table, points: Points
 
 
 def _with_bounds(table: pa.Table) -> pa.Table:
-    """Return a table of means with the ends of their intervals."""
-    away = pc.multiply(pc.coalesce(table["standard_error"], 0.0), INTERVAL)
+    """Return a table of means with the ends of their intervals, missing where there is no error."""
+    away = pc.multiply(table["standard_error"], INTERVAL)
     table = table.append_column("low", pc.subtract(table["mean"], away))
     return table.append_column("high", pc.add(table["mean"], away))
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from configs.spreadsheet import guarded
+from configs.visible import all_visible
 from results.report.words import Language, Text
 
 Spec = dict[str, Any]
@@ -67,11 +69,16 @@ class Figure:
         }
 
     def csv(self) -> str:
-        """Return the data as CSV with a header; missing values are empty."""
+        """Return the data as CSV with a header; missing values are empty.
+
+        Text that a spreadsheet takes for a formula is guarded (`configs.spreadsheet`).
+        """
         from pyarrow import csv
 
+        columns = [_guarded(column) for column in self.data.columns]
+        table = pa.Table.from_arrays(columns, [guarded(name) for name in self.data.column_names])
         sink = io.BytesIO()
-        csv.write_csv(self.data, sink, csv.WriteOptions(quoting_style="needed"))
+        csv.write_csv(table, sink, csv.WriteOptions(quoting_style="needed"))
         return sink.getvalue().decode()
 
     def svg(self, language: Language) -> str:
@@ -83,7 +90,8 @@ class Figure:
         spec["title"] = self.title.of(language)
         spec["background"] = "white"
         spec["config"] = style("#222222")
-        svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VEGA_LITE)
+        text = json.dumps(all_visible(spec))
+        svg: str = vl_convert.vegalite_to_svg(text, vl_version=_VEGA_LITE)
         return svg
 
     def png(self, svg: str) -> bytes:
@@ -124,6 +132,16 @@ def javascript() -> str:
 
     bundle: str = vl_convert.javascript_bundle(_SNIPPET, vl_version=_VEGA_LITE)
     return bundle
+
+
+def _guarded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column for a CSV file: text without formulas, anything else as it is."""
+    is_name = pa.types.is_dictionary(column.type)
+    kind = column.type.value_type if is_name else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return column
+    texts = [None if text is None else guarded(text) for text in column.to_pylist()]
+    return pa.chunked_array([pa.array(texts, pa.string())])
 
 
 def _short(value: Any) -> Any:

@@ -103,9 +103,15 @@
     }
   };
 
+  // Text that a spreadsheet takes for a formula gets an apostrophe in front; numbers keep their sign.
+  const guarded = (text) => {
+    const isFormula = /^'*[=+\-@\t\r\n＝＋－＠]/.test(text);
+    const isNumber = /^[+-]?(\d+\.?\d*|\.\d+|inf|infinity)(e[+-]?\d+)?$/i.test(text);
+    return isFormula && !isNumber ? `'${text}` : text;
+  };
   const quoted = (value) => {
-    const text = value === null || value === undefined ? "" : String(word(value));
-    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    const text = value === null || value === undefined ? "" : guarded(String(word(value)));
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const csv = (name) => {
     const columns = figures[name] ? figures[name].data : tables[name].data;

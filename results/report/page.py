@@ -116,7 +116,7 @@ class Report:
         )
 
 
-def html(report: Report, language: Language = "en") -> str:
+def html(report: Report, language: Language = "en", source: str = "") -> str:
     """Return a report as one page with all it needs, in both languages.
 
     Parameters
@@ -125,6 +125,8 @@ def html(report: Report, language: Language = "en") -> str:
         The report.
     language : {"en", "zh"}
         The language it opens in.
+    source : str
+        Digest of what it was made from, written into its head; not written without it.
     """
     import jinja2
     from markupsafe import Markup
@@ -143,6 +145,7 @@ def html(report: Report, language: Language = "en") -> str:
     page: str = template.render(
         report=report,
         language=language,
+        source=source,
         labels=_LABELS,
         css=Markup(_asset("page.css")),
         vega=Markup(javascript().replace("</script", "<\\/script")),

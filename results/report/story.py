@@ -210,17 +210,42 @@ def _draws(run: Run) -> Iterator[Text]:
     """Yield over which draws figures are pooled."""
     whole = pooled(run)
     if isinstance(whole, PooledRun):
-        fields = ", ".join(drawn_columns(run)[1:])
+        fields, errors = ", ".join(drawn_columns(run)[1:]), _errors(whole)
         yield Text(
             f"Every setting is run at each of {whole.draws:,} draws of {whole.sample}, which has "
-            f"values of {fields}. Figures are pooled over the draws, each counting alike. The "
-            "standard errors of outcomes and of differences are those of the means of the draws; "
-            "the other intervals take paths of one draw as independent.",
+            f"values of {fields}. Figures are pooled over the draws, each counting alike. "
+            f"{errors.en}",
             f"每组参数在样本 {whole.sample} 的 {whole.draws:,} 次抽取下分别运行"
             f"（抽取的字段：{fields}）。"
-            "下文数字为各次抽取等权汇总；指标与差值的标准误按各次抽取的均值计算，"
-            "其余区间将同一抽取的路径视为独立。",
+            f"下文数字为各次抽取等权汇总。{errors.zh}",
         )
+
+
+def _errors(run: PooledRun) -> Text:
+    """Return what standard errors over draws hold, or why there are none."""
+    paths = run.paths_together
+    if run.draws < 2:
+        return Text(
+            "One draw has no standard error of a mean over draws.", "只有一次抽取，无法给出标准误。"
+        )
+    if not run.is_common:
+        return Text(
+            "Standard errors are those of the means of the draws, which have random numbers of "
+            "their own.",
+            "标准误按各次抽取的均值计算，各次抽取使用各自的随机数。",
+        )
+    if paths < 2:
+        return Text(
+            "All draws share one path of random numbers, so that how far it moves a mean is not "
+            "known and no standard error is given: sweep.paths of 2 or more gives one.",
+            "各次抽取共用同一条随机数路径，其影响无法估计，故不给出标准误；"
+            "将 sweep.paths 设为 2 以上即可给出。",
+        )
+    return Text(
+        f"Standard errors and intervals hold both what the draws leave open and what the {paths:,} "
+        "paths of random numbers do, which all draws share.",
+        f"标准误与区间同时包含抽取的不确定性与各次抽取共用的 {paths:,} 条随机数路径的影响。",
+    )
 
 
 def _values(values: Sequence[Any]) -> str:

@@ -289,8 +289,10 @@ def tornado(run: Run, outcomes: Sequence[str]) -> Iterator[Figure]:
 
 
 def _bounds(mean: float, error: float | None) -> dict[str, float | None]:
-    """Return the standard error of a mean, and the ends of its interval of 95 %."""
-    away = INTERVAL * (error or 0.0)
+    """Return the standard error of a mean, and the ends of its interval of 95 %, if it has one."""
+    if error is None:
+        return {"standard_error": None, "low": None, "high": None}
+    away = INTERVAL * error
     return {"standard_error": error, "low": mean - away, "high": mean + away}
 
 

@@ -17,6 +17,7 @@ from configs.age_sex_table import (
     read_table,
     shipped_tables,
 )
+from configs.csv_text import CsvError
 
 HEADER = "age,male,female\n"
 rates = st.floats(min_value=0, max_value=1)
@@ -152,7 +153,7 @@ def test_bad_table_is_refused_by_line_and_field(write: Write, text: str, message
 def test_table_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "my.csv"
     path.write_bytes("# 重大疾病\nage,male,female\n0,0,0\n".encode("gbk"))
-    with pytest.raises(TableError, match=r"my\.csv: expected UTF-8 text, got the byte 0xd6 at"):
+    with pytest.raises(CsvError, match=r"my\.csv: expected UTF-8 text, got the byte 0xd6 at"):
         read_table(path)
 
 

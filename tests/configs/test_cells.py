@@ -76,7 +76,7 @@ def test_all_problems_are_found_at_once_and_three_are_told(file: Path) -> None:
         "got 'x'",
         "cells.csv line 2: probability: expected a probability (0.5 % is written 0.005) from 0 to "
         "1, got '2'",
-        f"cells.csv line 3: expected 4 cells ({HEAD}), got 3: 'a,1,0'",
+        f"cells.csv line 3: expected 4 cells ({HEAD.replace(',', ', ')}), got 3: 'a,1,0'",
         "and 2 more",
     ]
 
@@ -124,3 +124,10 @@ def test_what_is_no_text_file_is_refused(file: Path) -> None:
         read_cells(file)
     with pytest.raises(ConfigError, match="expected a readable file, got: "):
         read_cells("/proc/self/mem")
+
+
+def test_names_that_were_guarded_against_spreadsheets_are_read_as_they_were(file: Path) -> None:
+    file.write_text(f"{HEAD},band\n'=cmd|x,1,0.1,9,'- old\n-60,1,0.1,9,'new'\n")
+    cells = read_cells(file)
+    assert cells.cell == ("=cmd|x", "-60")
+    assert cells.band == ("- old", "'new'")

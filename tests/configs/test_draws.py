@@ -141,9 +141,9 @@ def test_draws_count_in_the_digest_by_content(small: Path, write: Write) -> None
             "claims.level\n\n",
             "sweep.draws: expected draws under the first line of bad.csv, got none",
         ),
-        ("claims.levl\n1\n", "bad.csv line 1: claims.levl: expected a field of the scenario"),
+        ("claims.levl\n1\n", "bad.csv: claims.levl: expected a field of the scenario"),
         ("claims.levl\n1\n", "did you mean claims.level?"),
-        ("claims\n1\n", "bad.csv line 1: claims: expected a single field of numbers"),
+        ("claims\n1\n", "bad.csv: claims: expected a single field of numbers"),
         ("motives.*.education_speed\n1\n", "expected a single field of numbers, without *"),
         (
             "claims.level,claims.level\n1,2\n",
@@ -152,9 +152,15 @@ def test_draws_count_in_the_digest_by_content(small: Path, write: Write) -> None
         ("claims.level\n1\nx\n", "bad.csv line 3: claims.level: expected a number, got 'x'"),
         ("claims.level\ninf\n", "bad.csv line 2: claims.level: expected a number, got 'inf'"),
         ("claims.level\n1\n1,2\n", "bad.csv line 3: expected a cell for each of the fields, 1 in"),
-        ("claims.level\n1\n-1\n", "bad.csv line 3: claims.level: expected at least 0, got -1.0"),
-        ("periods\n3\n3.5\n", "bad.csv line 3: periods: expected a whole number"),
-        ("plans.main.max_age\n59\n50\n", "line 3: plans.main.max_age: expected the last age of a"),
+        (
+            "claims.level\n1\n-1\n",
+            "bad.csv draw 1 (the first is 0): claims.level: expected at least",
+        ),
+        ("periods\n3\n3.5\n", "draw 1 (the first is 0): periods: expected a whole number"),
+        (
+            "plans.main.max_age\n59\n50\n",
+            "draw 1 (the first is 0): plans.main.max_age: expected the last",
+        ),
     ],
 )
 def test_bad_file_is_refused_by_line_and_field(

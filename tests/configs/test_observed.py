@@ -53,6 +53,13 @@ def test_a_file_is_read_in_any_order_of_its_columns(write: Write) -> None:
     )
 
 
+def test_scopes_that_were_guarded_against_spreadsheets_are_read_as_they_were(
+    write: Write,
+) -> None:
+    file = write("pool.csv", FILE.replace("all plans", "'=all").replace("main plan", "'- main'"))
+    assert [row.scope for row in read_observed(file).rows] == ["=all", "- main'"]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [

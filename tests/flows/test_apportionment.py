@@ -23,7 +23,7 @@ young,60,0.01,300,1,a,300
 old,40,0.02,100,2,b,100
 """
 BY_HAND = """\
-Charge, yuan a member (fair: his own expected loss, with the fee)
+Charge, yuan a member (fair: the member's own expected loss, with the fee)
 cell   members    fair   equal   table  expected  pooled_bands
 young       60   3.300   4.400   3.143     5.077         5.288
 old         40   2.200   4.400   6.286     3.385         3.067
@@ -35,6 +35,7 @@ young       60  -0.677  -1.934    +0.000        +0.212
 old         40  +1.015  +2.901    +0.000        -0.317
 
 Under every rule the charges add up to the bill with the fee, 440.00 yuan.
+Every charge is exact.
 """
 
 
@@ -204,3 +205,80 @@ def test_the_manual_shows_what_the_command_prints(
     (tmp_path / "cells.csv").write_text(table)
     monkeypatch.chdir(tmp_path)
     assert by_command(capsys, *command.removeprefix("$ huzhu apportion ").split()) == output
+
+
+TWO = """\
+cell,members,probability,benefit_yuan
+younger,1,0.02,50021
+older,1,0.10,30011
+"""
+
+
+@pytest.mark.parametrize(
+    ("bill", "said"),
+    [
+        (30_011, "Every charge is exact.\n"),
+        (
+            40_000,
+            "conditional_mean: a bill of 40,000.00 yuan is impossible, no claims add up to it. The "
+            "charges are those of the bills nearby, smoothed.\n",
+        ),
+        (
+            90_000,
+            "conditional_mean: a bill of 90,000.00 yuan is impossible, at most 80,032.00 yuan can "
+            "be claimed. The charges are those of that bill, scaled up.\n",
+        ),
+    ],
+)
+def test_the_conditional_mean_says_what_its_charges_are_worth(
+    file: Path, bill: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(TWO)
+    assert by_command(capsys, file, "--bill", bill).endswith(said)
+
+
+def test_a_bill_below_what_is_certain_is_said_to_be_impossible(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(TWO.replace("0.10", "1"))
+    assert cli.carry_out(["apportion", str(file), "--bill", "100"]) == 0
+    assert capsys.readouterr().out.endswith(
+        "impossible, 30,011.00 yuan is certain to be claimed. The charges are those of that bill, "
+        "scaled down.\n"
+    )
+
+
+def test_an_approximation_stands_beside_its_error_in_every_format(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # ten thousand cases of three odd benefits: too many to count one by one
+    lines = [f"{b},10_000_000,0.0003,{b}" for b in (50_021, 30_011, 20_003)]
+    file.write_text("\n".join(["cell,members,probability,benefit_yuan", *lines]))
+    arguments = (file, "--bill", 300_100_000, "--fee", 0.5, "--rule", "conditional_mean")
+    text = by_command(capsys, *arguments)
+    assert "conditional_mean is approximate: it takes bills near this one together." in text
+    assert cli.carry_out(["apportion", *map(str, arguments), "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    record = json.loads(out)["charges"][0]
+    assert record["method"] == "saddle_point"
+    assert f"off by up to {record['error_yuan']:.2g} yuan" in text
+    assert f"off by up to {record['error_yuan']:.2g} yuan" in err
+
+
+def test_implausible_probabilities_are_warned_of_on_standard_error(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(TINY.replace("0.02", "2e-1"))
+    assert cli.carry_out(["apportion", str(file), "--bill", "400", "--rule", "equal"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"huzhu: warning: {file}: probability: 0.2 of the cell 'old' is ")
+    assert printed.err.count("\n") == 1
+    assert "400.00 yuan" in printed.out
+
+
+@pytest.mark.parametrize("bill", ["0_001", "1,5", "nan", "1e400"])
+def test_a_bill_that_is_no_number_is_refused(
+    file: Path, capsys: pytest.CaptureFixture[str], bill: str
+) -> None:
+    assert cli.carry_out(["apportion", str(file), "--bill", bill]) == 2
+    assert f"'--bill': expected a number, got '{bill}'" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,6 +142,44 @@ def test_the_same_files_again_are_found_finished(
     for ending in ("svg", "png", "csv"):
         assert all((tmp_path / f"{name}.{ending}").exists() for name in names), ending
     assert "先验与后验" in (tmp_path / "prior_and_posterior.svg").read_text()
+
+
+def test_what_a_fit_promises_is_made_again(
+    file: Path, results: Path, run: CalibrationRun, huzhu: Huzhu
+) -> None:
+    """Killed between its manifest and its report, or later bereft of what it printed."""
+    newest = results / f"{run.manifest['name']}.yaml"
+    promised = (run.folder / "report.html", run.folder / "bands.svg", newest)
+    before = [one.read_bytes() for one in promised]
+    for one in promised:
+        one.unlink()
+    again = huzhu("calibrate", file, "--results", results)
+    assert last_line(again) == run.folder
+    assert f"A sweep of the posterior: huzhu run {newest}" in again.stdout
+    assert f"{promised[0]}: missing or older than the fit; made again" in again.stderr
+    assert [one.read_bytes() for one in promised] == before
+
+    # a later calibration of the same name stands for the newest: this one's posterior is its own
+    newest.write_text("extends: another/scenario.yaml\n")
+    again = huzhu("calibrate", file, "--results", results)
+    assert f"A sweep of the posterior: huzhu run {run.folder}/scenario.yaml" in again.stdout
+    assert again.stderr == "The calibration is there; nothing is left to compute.\n"
+    newest.write_bytes(before[2])
+
+
+def test_a_damaged_file_of_a_fit_is_named_and_made_again(
+    file: Path, run: CalibrationRun, huzhu: Huzhu, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(run.folder, tmp_path / run.folder.name))
+    for name in (STATE_NAME, "forecast.parquet"):
+        content = (copy / name).read_bytes()
+        (copy / name).write_bytes(content[:1000] + b"not what was there" + content[1018:])
+    again = huzhu("calibrate", file, "--results", tmp_path, "--workers", 2)
+    assert last_line(again) == copy
+    assert f"{copy / 'forecast.parquet'}: missing or damaged; made again" in again.stderr
+    assert f"{copy / STATE_NAME}: missing or damaged; the fit begins anew" in again.stderr
+    for name in (*TEXTS, *(f"{table}.parquet" for table in (*TABLES, "posterior"))):
+        assert (copy / name).read_bytes() == (run.folder / name).read_bytes(), name
 
 
 def test_another_number_of_workers_and_a_kill_give_the_same_bytes(

@@ -103,6 +103,8 @@ def test_what_is_lost_or_damaged_is_computed_again_byte_for_byte(
     (copy / "share_and_members.svg").unlink()
     done = huzhu("run", small, "--results", tmp_path)
     assert done.returncode == 0, done.stderr
+    table = copy / "periods" / "from_point=0" / "periods-00000.parquet"
+    assert f"{table}: missing or damaged; all paths are simulated again" in done.stderr
     assert f"{copy} is there (4 points, 40 paths)" in done.stderr
     assert done.stdout.splitlines()[-1] == str(copy)
     assert contents(copy) == contents(run)
@@ -298,3 +300,40 @@ def test_an_internal_failure_shows_where_it_happened(
     told = capfd.readouterr().err
     assert "Traceback" in told
     assert told.splitlines()[-1] == "huzhu: internal failure: a bug"
+
+
+def test_warnings_come_before_the_run_a_line_each(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_foretell", lambda *_: None)
+    rows = "".join(f"{age},0.24,0.24\n" for age in range(60))
+    Path("my.csv").write_text(f"age,male,female\n{rows}", encoding="utf-8")
+    settings = ("--set", "claims.incidence=my.csv", "--dry-run", "--results", str(tmp_path))
+    assert cli.carry_out(["run", str(small), *settings]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("huzhu: warning: claims.incidence: my: ")
+    assert "0.24 a year at age " in line
+    assert cli.carry_out(["run", str(small), "--dry-run", "--results", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "{}", "--dry-run"),
+        ("run", "{}/config.yaml", "--dry-run"),
+        ("run", "quickstart", "--dry-run", "--results", "{}"),
+        ("run", "quickstart", "--dry-run", "--cluster", "{}"),
+        ("calibrate", "{}"),
+        ("show", "{}"),
+        ("apportion", "{}", "--bill", "1"),
+    ],
+)
+def test_a_name_that_no_file_system_takes_is_refused_in_a_line(
+    arguments: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a" * 5000
+    assert cli.carry_out([argument.format(name) for argument in arguments]) == cli.BAD_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "expected" in line

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.record import MISSING
 from flows.server import Server
+from results.report.files import REPORT_NAME, is_current, source_of
 from results.run import open_run
 from tests.flows.conftest import Huzhu
 from tests.flows.processes import Scheduler, contents, running, wait_until
@@ -78,6 +80,28 @@ def test_workers_killed_in_the_midst(
         out, told = run.process.communicate(timeout=300)
     assert run.process.returncode == 0, told
     assert same(Path(out.splitlines()[-1]), undisturbed)
+
+
+def test_the_run_goes_on_without_a_prefect_server_that_is_killed_in_the_midst(
+    small: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    """Its data and its report are whole; two lines say what Prefect's record lacks."""
+    home, results = tmp_path / ".huzhu" / "prefect", tmp_path / "runs"
+    own = {"HOME": str(tmp_path), "PREFECT_API_URL": ""}
+    with running(home, "run", small, *LONG, "--results", results, **own) as run:
+        assert reached(results, 3)
+        (own_server,) = run.processes("flows/server.py")
+        os.kill(own_server, signal.SIGKILL)
+        out, told = run.process.communicate(timeout=300)
+    assert run.process.returncode == 0, told
+    folder = Path(out.splitlines()[-1])
+    assert same(folder, undisturbed)
+    assert is_current(folder / REPORT_NAME, source_of(open_run(folder).manifest))
+    assert "Traceback" not in told
+    lost, missing = (line for line in told.splitlines() if "Prefect" in line or "API" in line)
+    assert lost.startswith("Prefect's server was lost (")
+    assert lost.endswith("; the run goes on without it")
+    assert missing == MISSING
 
 
 def test_the_flow_killed_in_the_midst_goes_on_by_the_same_command(

@@ -1,5 +1,6 @@
 """The report of a run: what it says, the files beside it, and the page in a real browser."""
 
+import copy
 import csv
 import io
 import json
@@ -11,6 +12,7 @@ from textwrap import dedent
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
@@ -21,8 +23,8 @@ from results.analysis.outcomes import OUTCOMES, estimates
 from results.report import contents
 from results.report.figure import Figure
 from results.report.files import REPORT_NAME
-from results.report.page import Report, html
-from results.report.words import TERMS
+from results.report.page import Heading, Report, Rows, Section, html
+from results.report.words import TERMS, Text
 from results.run import RunError
 from results.schema import LAPSE_CAUSES
 from tests.flows.conftest import SMALL
@@ -132,6 +134,17 @@ def test_points_that_failed_are_named(runs: SimpleNamespace) -> None:
     assert "2 of 4 points failed (2, 3)" in told
 
 
+def test_warnings_of_the_configuration_are_in_the_report(
+    runs: SimpleNamespace, reports: dict[str, Report]
+) -> None:
+    config = copy.deepcopy(dict(runs.one.manifest.config))
+    config["scenario"]["claims"]["incidence"]["male"][30] = 0.24
+    manifest = replace(runs.one.manifest, config=config)
+    told = said(contents.report(replace(runs.one, manifest=manifest)))
+    assert "Warning: claims.incidence: incidence_cn_2020_28_diseases: male: 0.24 a year at" in told
+    assert "Warning: " not in said(reports["one"])
+
+
 def test_a_run_without_a_path_has_nothing_to_report(runs: SimpleNamespace) -> None:
     nothing = replace(runs.half, shards=())
     with pytest.raises(RunError, match="nothing to report, no path is finished"):
@@ -196,6 +209,55 @@ def test_what_a_scenario_is_called_is_no_html(runs: SimpleNamespace) -> None:
     )
     assert "<b>bold" not in page
     assert "&lt;b&gt;bold" in page
+
+
+# What a browser and a spreadsheet make of text.
+
+ODD = Text("<!--<script> \u2028 </script>", "<!--<script>")
+TEXTS = ["=cmd|x", "'=1", "-2+3", "-5", "main", "a\rb", '@"q"']
+GUARDED = ["'=cmd|x", "''=1", "'-2+3", "-5", "main", "a\rb", '\'@"q"']
+
+
+def odd_report(reports: dict[str, Report]) -> Report:
+    """Return a report of one figure and one table, with text that is HTML or a formula."""
+    chart = replace(figure(reports["one"], "survival"), title=ODD)
+    headings = (Heading("name", ODD, number=False), Heading("number", ODD))
+    data: dict[str, list[Any]] = {"name": TEXTS, "number": [-5, -0.5, 1, 2, 3, 4, None]}
+    table = Rows("odd", ODD, ODD, headings, data)
+    return Report(ODD, (ODD,), (Section("odd", ODD, (ODD,), (chart, table)),))
+
+
+def test_text_of_any_kind_leaves_a_page_whole(
+    reports: dict[str, Report], chromium: Any, tmp_path: Path
+) -> None:
+    page = html(odd_report(reports))
+    for data in re.findall(r'<script type="application/json" id="\w+">(.*?)</script>', page, re.S):
+        assert "<" not in data
+        json.loads(data)
+    (tmp_path / REPORT_NAME).write_text(page)
+    window = Window(chromium.new_page())
+    window.page.on("pageerror", lambda error: window.complaints.append(str(error)))
+    window.page.goto((tmp_path / REPORT_NAME).as_uri())
+    window.drawn("en")
+    assert window.page.locator("#figure-survival svg .mark-area path, svg .mark-line path").count()
+    assert window.page.locator("h1").inner_text() == ODD.en
+    rows = csv.reader(io.StringIO(window.saved("odd", "csv").decode("utf-8-sig"), newline=""))
+    assert [*rows] == [
+        ["name", "number"],
+        *map(list, zip(GUARDED, ["-5", "-0.5", "1", "2", "3", "4", ""], strict=True)),
+    ]
+    assert window.complaints == []
+    window.page.close()
+
+
+def test_a_figures_file_has_no_formulas(reports: dict[str, Report]) -> None:
+    names = pa.array(TEXTS).dictionary_encode()
+    data = pa.table({"=a": TEXTS, "name": names, "x": [-5, -0.5, 1, 2, 3, 4, None]})
+    text = replace(figure(reports["one"], "survival"), data=data).csv()
+    heading, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert heading == ["'=a", "name", "x"]
+    assert [row[0] for row in rows] == [row[1] for row in rows] == GUARDED
+    assert [row[2] for row in rows] == ["-5", "-0.5", "1", "2", "3", "4", ""]
 
 
 # Files.

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,18 +15,20 @@ import pyarrow as pa
 import pytest
 from distributed import WorkerPlugin
 from prefect.exceptions import ParameterTypeError
+from prefect.settings import temporary_settings
 from scipy import stats
 
 from configs.cluster import Local
 from configs.load import ConfigError
-from flows import layout, server, session, shard
+from flows import launch, layout, server, session, shard
 from flows import plan as planning
-from flows.sweep import PointsFailedError, sweep
+from flows.record import Record
+from flows.sweep import PointsFailedError, finish, sweep
 from kernels import cohort
 from results.atomic import StoreError
 from results.run import open_run
 from results.store import create_run
-from tests.flows.processes import contents
+from tests.flows.processes import contents, free_port
 
 pytestmark = pytest.mark.end_to_end
 
@@ -108,11 +111,49 @@ def test_the_flow_run_is_named_after_the_folder_and_leaves_artifacts(
     assert "A small pool" in ask(f"artifacts/summary-{digest}/latest")["data"]
 
 
-def test_the_flow_finds_a_whole_run_and_leaves_it_alone(swept: Swept, small: Path) -> None:
+def test_the_flow_finds_a_whole_run_and_leaves_its_tables_alone(swept: Swept, small: Path) -> None:
     folder = swept(7, 2)
     before = (folder / "manifest.json").read_bytes()
+    (folder / "report.html").unlink()
     assert sweep(str(small), str(folder.parent)) == str(folder)
     assert (folder / "manifest.json").read_bytes() == before
+    assert (folder / "report.html").is_file(), "what is lost of it is made again"
+
+
+def test_without_a_prefect_server_the_rest_is_computed_alike(
+    swept: Swept, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that is lost before the flow, and a folder that is to be begun anew once."""
+    before = swept(7, 2)
+    results = tmp_path / "runs"
+    shutil.copytree(before, results / before.name)
+    given = (str(small), str(results))
+    nowhere = temporary_settings({"PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api"})
+    with nowhere, session.opened(Local(workers=1)) as here:
+        folder = launch._recorded(
+            here,
+            lambda: sweep(*given, fresh=True),
+            lambda: finish(*given, None, [], here, fresh=True),
+        )
+        assert finish(*given, None, [], here, fresh=True) == folder
+    assert here.record.is_lost
+    assert contents(Path(folder)) == contents(before)
+    assert len(list(results.iterdir())) == 2, "what was there was moved aside, once"
+    told = capsys.readouterr().err
+    assert told.startswith("Prefect's server was lost (")
+    assert len(told.splitlines()) == 1
+
+
+def test_an_error_of_a_stage_is_not_the_loss_of_a_server() -> None:
+    record = Record()
+
+    def fails(*_: object) -> None:
+        raise StoreError("disk full")
+
+    for call in (lambda: record.stage(fails, 1), lambda: record.leave(fails)):
+        with pytest.raises(StoreError, match="disk full"):
+            call()
+    assert not record.is_lost
 
 
 @pytest.mark.parametrize(

@@ -642,13 +642,41 @@ def test_the_price_slope_is_that_of_a_year_of_dearer_shares(
     # a central difference is off by the square of its step
     slow = oracles.price_slope(payers, bill, 4, 1e-4)
     assert slope == pytest.approx(slow, rel=1e-6)
-    assert slope > 0.0
+    # a cap of 0.3 is below the gap of the eager, most of whom cost little: the others react alone
+    assert (slope > 0.0) == (most > 0.3)
+
+
+@pytest.mark.parametrize(("eager", "sign"), [(F1, 1.0), (M0, -1.0)])
+def test_the_sign_says_whether_those_who_cost_less_or_more_react(eager: int, sign: float) -> None:
+    """Ten payers who cost 187.50 yuan and ten who cost 15.625; one ten reacts, by burden alone.
+
+    A yuan more on every share raises its intensity of lapse by L' = 2 * 4 / 1000, of which the
+    attentive half counts. Within a year of four periods it shrinks by 4 * 0.004 of itself, from a
+    half of all payers, so that the mean moves by a quarter of the difference of costs: up where the
+    cheap leave.
+    """
+    small = sensitive({"motives.bargain.lapse": {"burden": 2.0}, "motives.steady.lapse": {}})
+    small.state.members[:] = 0
+    small.state.members[0, WAIT, 0, BARGAIN, eager] = 10
+    small.state.members[0, WAIT, 0, STEADY, F1 if eager == M0 else M0] = 10
+    cost, slope = found_slope(small)
+    assert cost == pytest.approx((DEAR + CHEAP) / 2, rel=1e-14)
+    assert slope == pytest.approx(sign * 4 * 0.004 * (187.5 - 15.625) / 4, rel=1e-12)
 
 
 def test_the_mean_cost_does_not_move_where_all_react_alike_or_nobody_does() -> None:
     alike: dict[str, Any] = {"motives.bargain.lapse": {}, "motives.steady.lapse": {}}
     cost, slope = found_slope(sensitive(alike))
     assert cost == pytest.approx((35 * DEAR + 30 * CHEAP) / 65, rel=1e-14)
+    assert (slope, np.signbit(slope)) == (0.0, False)
+
+
+def test_the_mean_cost_does_not_move_where_all_cost_alike() -> None:
+    small = sensitive()
+    small.state.incidence[0, WAIT:, F1] = 1.5  # of a third of the benefit
+    small.state.members[0, WAIT, 0, STEADY, M0] = 31  # so that the means are no round numbers
+    cost, slope = found_slope(small)
+    assert cost == pytest.approx(DEAR, rel=1e-14)
     assert slope == 0.0
 
 

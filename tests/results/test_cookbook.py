@@ -82,7 +82,7 @@ def made_periods(rng: np.random.Generator) -> pa.Table:
         "billed": billed,
         "collected": billed * rng.uniform(0.8, 1, n),
         "platform_cash": 1e6 * (30 + 3 * path - period) * rng.uniform(0.9, 1.1, n),
-        "price_slope": 0.02 * period * rng.uniform(0, 1, n) * (path < 6),
+        "price_slope": 0.02 * period * rng.uniform(-1, 1, n) * (path < 6),
     }
     return filled("periods", given, n, rng)
 
@@ -249,8 +249,10 @@ def test_every_question_is_answered_of_the_right_figures(run: Run) -> None:
     assert answers[11][0]["every_case_paid"] == 1.0
     worst = paths["share_total"].max()  # of eight paths one is above the 95 % quantile
     assert answers[7][0]["tail_mean"] == pytest.approx(worst, rel=1e-12)
-    closed = [path for path in range(PATHS) if closing(0, path)]
-    assert answers[14][0]["closures"] == len(closed)
+    slopes = run.pandas("periods").query("point == 0 and plan == 'main'")["price_slope"]
+    first = run.pandas("periods").loc[slopes.index]["period"] < run.manifest.periods_per_year
+    assert answers[14][0]["slope"] == pytest.approx(slopes[first].mean(), rel=1e-9)
+    assert 0 < answers[14][0]["positive"] < 1
     difference = (
         run.pandas("paths").query("point == 1")["share_total"].mean() - paths["share_total"].mean()
     )

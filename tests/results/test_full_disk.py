@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,6 +12,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
+from results.atomic import refusal
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,10 +48,16 @@ WRITER = """
 """
 
 
-def on_a_small_disk(folder: Path, size_kb: int, code: str) -> subprocess.CompletedProcess[str]:
-    """Run Python on `code` with a file system of so many kB at a folder, which goes with it."""
-    script = 'mount -t tmpfs -o size="$1"k tmpfs "$2" && exec "$3" -c "$4" "$2"'
-    arguments = [str(size_kb), str(folder), sys.executable, textwrap.dedent(code)]
+def on_a_small_disk(
+    folder: Path, size_kb: int, code: str, inodes: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run Python on `code` with a file system of so many kB at a folder, which goes with it.
+
+    It takes so many files and folders as there are inodes; without a number as many as fit.
+    """
+    script = 'mount -t tmpfs -o "$1" tmpfs "$2" && exec "$3" -c "$4" "$2"'
+    options = f"size={size_kb}k,nr_inodes={inodes}"
+    arguments = [options, str(folder), sys.executable, textwrap.dedent(code)]
     return subprocess.run(
         [*UNSHARE, "sh", "-c", script, "sh", *arguments],
         cwd=ROOT,
@@ -87,3 +96,35 @@ def test_a_larger_disk_takes_more_shards(disk: Path) -> None:
     ]
     assert finished[0] == 0
     assert 0 < finished[1] < finished[2]
+
+
+@pytest.mark.parametrize("inodes", [2, 4, 12])
+def test_a_disk_without_inodes_is_not_told_as_a_full_one(disk: Path, inodes: int) -> None:
+    answer = on_a_small_disk(disk, 8000, WRITER, inodes)
+    assert answer.returncode == 0, answer.stderr
+    told = json.loads(answer.stdout)
+    (error,) = told["errors"]
+    assert "the disk has no inodes left for another file or folder (free " in error
+    assert error.endswith("; remove files or use --results DIR")
+    assert "needs" not in error
+    assert not [name for name in told["names"] if name.endswith(".tmp")]
+    assert told["finished"] == told["records"]
+
+
+def test_inodes_are_counted_where_the_file_system_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a file system of one's own: what the system says is made up."""
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    file = tmp_path / "not" / "there.json"
+    found = os.statvfs(tmp_path)
+    cases = {
+        (1000, 0): "there.json: the disk has no inodes left for another file or folder (free ",
+        (1000, 1): "there.json: disk full: needs 5 bytes, free ",
+        (0, 0): "there.json: disk full: needs 5 bytes, free ",
+    }
+    for (files, left), expected in cases.items():
+        said = (*found[:5], files, left, left, *found[8:])
+        monkeypatch.setattr(os, "statvfs", lambda _path, said=said: os.statvfs_result(said))
+        assert expected in refusal(error, file, 5)
+    assert "there.json: disk full: free " in refusal(error, file)

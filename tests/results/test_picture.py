@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -130,3 +131,10 @@ def test_a_picture_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=rf"{PICTURE_NAME}\.svg: cannot be written"):
         write_picture(run)
     assert not (run.folder / f"{PICTURE_NAME}.png").exists()
+
+
+def test_a_title_may_hold_any_character(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    title = "\x1b[31m<!--<script> & \u202e\uffff"
+    texts = text_of(draw(replace(run, manifest=replace(run.manifest, scenario_title=title))).svg)
+    assert "\\x1b[31m<!--<script> & \\u202e\\uffff" in texts

@@ -113,6 +113,34 @@ def test_columns_of_one_name_are_told_apart(run: Run) -> None:
     assert query(run, "select 1 as a, 2 as a, 3 as b", "csv") == "a,a_1,b\n1,2,3\n"
 
 
+@pytest.mark.parametrize(
+    ("sql", "records"),
+    [
+        ("select 1 as a; select 2 as b", [{"b": 2}]),
+        ("create table t as select 1.5 as a; from t;", [{"a": 1.5}]),
+        ("create table t as select 1 as a", [{"Count": 1}]),
+        ("create table t (a int); insert into t values (3) returning a", [{"a": 3}]),
+        ("create view v as select 1", []),
+        ("set timezone = 'UTC'", []),
+        ("pivot (select 'x' as k, 1.5 as v) on k using sum(v)", [{"x": 1.5}]),
+        ("call generate_series(1, 2)", [{"generate_series": 1}, {"generate_series": 2}]),
+    ],
+)
+def test_the_last_statement_is_answered_of_any_kind(
+    run: Run, sql: str, records: list[object]
+) -> None:
+    assert json.loads(query(run, sql, "json")) == records
+    assert ask(run, sql).to_pylist() == records
+
+
+@pytest.mark.parametrize("sql", ["", " \n", ";", "-- why?", "/* why? */"])
+def test_a_query_of_nothing_is_refused(run: Run, sql: str) -> None:
+    with pytest.raises(
+        RunError, match=r"^expected a query such as .* got (nothing|only a comment)$"
+    ):
+        ask(run, sql)
+
+
 def test_an_empty_answer_has_its_headings(run: Run) -> None:
     sql = "select point, plan from periods where false"
     assert query(run, sql, "csv") == "point,plan\n"

@@ -487,8 +487,11 @@ def test_a_disk_that_fills_ends_a_writer_at_once(tmp_path: Path) -> None:
     ("number", "message"),
     [
         (errno.ENOSPC, r"a\.json: disk full: needs 5 bytes, free .*; free space or use --results"),
-        (errno.EDQUOT, r"a\.json: disk full \(.*quota.*\): needs 5 bytes"),
-        (errno.EROFS, r"a\.json: not writable \(Read-only file system\).*--results DIR"),
+        (errno.EDQUOT, r"a\.json: your quota on this disk is used up \(.*\): needs 5 bytes; rem"),
+        (errno.EROFS, r"a\.json: not writable \(Read-only file system\); use --results DIR"),
+        (errno.EMFILE, r"a\.json: not writable \(Too many open files\); .*`ulimit -n 4096`"),
+        (errno.ENFILE, r"a\.json: not writable \(Too many open files in system\); .*file-max"),
+        (errno.ENAMETOOLONG, r"a\.json: not writable \(File name too long\); give a shorter"),
         (errno.EACCES, r"a\.json: not writable \(Permission denied\).*--results DIR"),
         (errno.EIO, r"a\.json: cannot be written \(Input/output error\); use --results DIR"),
     ],

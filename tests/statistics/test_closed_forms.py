@@ -5,6 +5,7 @@ failed under the seed chosen; see `checks`.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ from tests.statistics.checks import (
     assert_has_mean,
     assert_is_zero,
 )
+from tests.statistics.engines import simulate_members
 
 pytestmark = pytest.mark.statistical
 
@@ -40,6 +42,47 @@ PER_YEAR = 12
 # A closed group so large that nobody misses those who claim, and claims are Poisson.
 CROWD = 100_000_000
 CLAIMS = 2.0  # a period, on average
+
+
+@pytest.mark.parametrize("cases", [0.05, 0.1, 1.0, 3.0, 10.0])
+@pytest.mark.parametrize("part", [1.0, 1 / 3], ids=["odd yuan", "fractions of a fen"])
+def test_the_conditional_mean_charges_small_pools_what_they_cost(cases: float, part: float) -> None:
+    """False alarm: 2 z-tests, 1e-6 together, for each of 10 pools, once by both engines.
+
+    E[E[X | S]] = E[X], period by period, whoever is still there: what a group paid less what it was
+    expected to cost has the mean 0. Two benefits without a common divisor, 25 people, of whom so
+    many have a case in the first period.
+    """
+    rates = np.array([0.2, 1.0])
+    heads = np.array([15, 10])
+    level = cases * PER_YEAR / (heads @ rates)
+    pool = a_scenario(
+        periods=3,
+        age_edges=(30, 45, 60),
+        plans={
+            "main": {
+                "rule": "conditional_mean",
+                "benefit": (
+                    {"from_age": 0, "benefit_yuan": 50_021.0 * part},
+                    {"from_age": 45, "benefit_yuan": 30_011.0 * part},
+                ),
+            }
+        },
+        claims={
+            "incidence": steep_table([rates[int(age >= 45)] for age in range(106)]),
+            "level": level,
+        },
+        initial_members=[people(15, age=40), people(10, age=50)],
+    )
+    histories = [simulate(pool, 71, 2_000)]
+    if (cases, part) == (1.0, 1.0):
+        histories.append(simulate_members(pool, 71, 500).history)
+    for history in histories:
+        cells = history.cells[:, 0][:, history.cells[0, 0]["exposure"] > 0]
+        assert cells.shape[1] == 2
+        assert_has_mean(cells["paid"] - cells["expected"], np.zeros(2))
+
+
 UNIT = 500.0  # yuan, a mild case; a severe one is two units
 STARTING_UNITS = 4.5  # money at first: between two units, so that rounding decides nothing
 
@@ -375,6 +418,36 @@ def test_the_price_slope_of_a_row_is_that_of_mean_cost_over_a_year_of_leaving() 
         expected *= after.prod() / after.sum() ** 2 / (before.prod() / before.sum() ** 2)
         np.testing.assert_allclose(row["share"], types.feedback(price), rtol=2.5e-2)
         np.testing.assert_allclose(found, expected, rtol=5e-3)
+
+
+@pytest.mark.parametrize(("eager", "sign"), [("standard", 1.0), ("impaired", -1.0)])
+@pytest.mark.parametrize("engine", [simulate, simulate_members])
+def test_the_largest_slope_of_a_path_has_the_sign_of_who_reacts(
+    engine: Callable[..., Any], eager: str, sign: float
+) -> None:
+    """No false alarm: half of 20000 members have a case of 1000 yuan a period with probability
+    0.0005, the other half with 0.001; all are charged alike. Those of one half leave for a burden
+    of 0.1 of twelve shares over an income of 1000: L' = 0.0012. The halves change by less than 2 %
+    in six periods, so that the slope is 12 * 0.5 * 0.0012 / 4 to 4 %.
+    """
+    other = "impaired" if eager == "standard" else "standard"
+    pool = a_scenario(
+        periods=6,
+        income_yuan_per_year=1_000.0,
+        motives={"member": None, "eager": {"lapse": {"burden": 0.1}}, "calm": {}},
+        health={"standard": {}, "impaired": {"incidence_factor": 2.0}},
+        claims={"incidence": flat_table(0.006)},
+        initial_members=[
+            people(10_000, motive="eager", health=eager),
+            people(10_000, motive="calm", health=other),
+        ],
+    )
+    history = engine(pool, 58)
+    history = getattr(history, "history", history)
+    slopes = history.rows["price_slope"][0, :, 0]
+    np.testing.assert_allclose(slopes, sign * 12 * 0.5 * 0.0012 / 4, rtol=4e-2)
+    assert history.paths["price_slope_max"][0] == slopes.max()
+    assert history.pools["price_slope_max"][0, 0] == slopes.max()
 
 
 def test_a_cap_per_case_binds_only_in_a_plan_too_small_to_pay_a_case() -> None:

@@ -15,6 +15,7 @@ from SALib.analyze import sobol as salib
 
 from configs.sweep import Sweep, unit_sample_of
 from results.analysis.sensitivity import SEED, delta, morris, sobol, sobol_pairs, tornado
+from results.pooled import pooled
 from results.run import Run, RunError
 from tests.results.analysis.swept import sampled_points, swept_run
 
@@ -204,6 +205,25 @@ def test_tornado_adds_errors_of_points_with_draws_of_their_own(tmp_path: Path) -
     # half of a normal law lies within 0.6744897501960817 standard deviations
     assert row["swing_high"] - 20 == pytest.approx(0.6744897501960817 * math.sqrt(7 / 6))
     assert 20 - row["swing_low"] == pytest.approx(row["swing_high"] - 20)
+
+
+def test_tornado_counts_draws_of_a_posterior_as_a_sample(tmp_path: Path) -> None:
+    """By hand: 10 + k more at draw k = 0 … 3, whose variance is 5/3, over four draws; the weather
+    of the three paths cancels. At the low end the draws are 0, 2, 4, 10, variance 56/3.
+    """
+    names = {"name": "sample", "fields": ["claims.level"], "rows": 4}
+    sweep = {"axes": {FEE: [0.0, 0.1]}, "draws": names | {"values": ["1", "2", "3", "4"]}}
+    points = [
+        {"draw": k, FEE: fee, "claims.level": k + 1.0} for k in range(4) for fee in (0.0, 0.1)
+    ]
+    low = np.array([0.0, 2.0, 4.0, 10.0])
+    value = np.column_stack([low, low + 10 + np.arange(4)]).reshape(8, 1) + WEATHER
+    run = swept_run(tmp_path / "run", sweep, points, {OUTCOME: value})
+    row = by_axis(tornado(run, OUTCOME))[FEE]
+    assert row["swing"] == pytest.approx(11.5, rel=1e-13)
+    assert row["standard_error"] == pytest.approx(math.sqrt(5 / 12), rel=1e-12)
+    assert row["standard_error_low"] == pytest.approx(math.sqrt(7 / 3 + 56 / 12), rel=1e-12)
+    assert tornado(pooled(run), OUTCOME).equals(tornado(run, OUTCOME))
 
 
 def test_tornado_of_a_sample_takes_a_fifth_at_each_end_and_counts_its_spread(
