@@ -44,6 +44,7 @@ from configs.draws import Draws
 from configs.messages import ConfigError, Problem, ProblemsError, problems_of, report, value
 from configs.record import Record, model_field
 from configs.scenario import Name, Scenario
+from configs.shapes import Shapes, is_shaped, numbered, shape_of, with_settings
 
 MAX_POINTS = 10_000_000
 MAX_SAMPLED_POINTS = 1_000_000
@@ -375,6 +376,15 @@ def engines(config: Config) -> tuple[str, ...]:
     if axis is None:
         return (own,)
     return _distinct([*values_of(axis), *([own] if can_be_left_out(sweep.axes, "engine") else [])])
+
+
+def shapes_of(config: Config) -> Shapes:
+    """Return the plans, pools and length of the points of a sweep, without their scenarios."""
+    own = shape_of(config.scenario)
+    if not is_shaped(swept_fields(config.sweep)):
+        return Shapes((own,))
+    named, points = tuple(config.scenario.pools), range(point_count(config))
+    return numbered(with_settings(own, named, settings_at(config, point)) for point in points)
 
 
 def _distinct(names: Any) -> tuple[str, ...]:

@@ -66,7 +66,12 @@ class SurvivalChart:
         self.sources = {name: ColumnDataSource({"year": [], "open": []}) for name in SERIES}
         lines = [
             self.figure.step(
-                "year", "open", source=source, mode="after", line_width=2.5, color=look.series[name]
+                "year",
+                "open",
+                source=source,
+                mode="before",
+                line_width=2.5,
+                color=look.series[name],
             )
             for name, source in self.sources.items()
         ]
@@ -74,9 +79,13 @@ class SurvivalChart:
         self.figure.add_tools(HoverTool(renderers=lines, tooltips=told, mode="vline"))
 
     def show(self, series: str, survival: Float64 | None, periods_per_year: int) -> None:
-        """Draw survival, float64[periods], or nothing."""
-        values = np.array([]) if survival is None else survival
-        years = (np.arange(values.size) + 1) / periods_per_year
+        """Draw survival, float64[periods], or nothing.
+
+        The part that is open after a period is drawn over the whole period, from 1 at the start:
+        so the last period has a width as well.
+        """
+        values = np.array([]) if survival is None else np.concatenate([[1.0], survival])
+        years = np.arange(values.size) / periods_per_year
         self.sources[series].data = {"year": years, "open": values}
 
 

@@ -30,8 +30,10 @@ from flows.explore_text import DARK, LIGHT, SERIES, Look, Told
 from flows.simulation import PathError
 from results.analysis import courses
 from results.analysis.courses import Course, Estimate, Values
+from results.analysis.outcomes import SHOWN
 from results.analysis.settings import Axis, Settings, Value, settings
 from results.atomic import StoreError
+from results.brief import in_brief, told_apart, told_columns
 from results.places import Folder
 from results.run import Run, RunError, open_run
 from results.schema import QUANTITIES
@@ -71,6 +73,12 @@ class Explored:
     def label(self) -> Mapping[str, str]:
         """The axes by the shortest names that tell them apart."""
         return short_names(axis.name for axis in self.settings.axes)
+
+    @property
+    def sweep(self) -> Mapping[str, Any]:
+        """The section `sweep` of the configuration, as the manifest has it."""
+        found: Mapping[str, Any] = self.run.manifest.config.get("sweep", {})
+        return found
 
     @property
     def is_of_this_program(self) -> bool:
@@ -121,7 +129,7 @@ class Shown:
 
 def shown(title: str, course: Course) -> Shown:
     """Return what is drawn of a course."""
-    return Shown(title, course, courses.outcomes(course))
+    return Shown(title, course, courses.outcomes(course, SHOWN))
 
 
 class Chooser:
@@ -196,9 +204,10 @@ class Chooser:
         exact = all(values[name] == value for name, value in self.wanted.items())
         told = [f"<b>Point {self.point}</b> of {points:,}, {paths:,} paths"]
         told += [] if exact else ["the nearest to these settings that is computed:"]
+        shown = told_columns({name: [value] for name, value in values.items()}, self.of.sweep)
         told += [
-            f"{escape(self.of.label[name])} = <b>{escape(value_text(value))}</b>"
-            for name, value in values.items()
+            f"{escape(self.of.label[name])} = <b>{escape(value_text(in_brief(value)))}</b>"
+            for name, (value,) in shown.items()
             if value is not None and (name not in self.sliders or not exact)
         ]
         return f'<div class="about">{"<br>".join(told)}</div>'
@@ -208,7 +217,8 @@ def _slider(axis: Axis, name: str) -> Any:
     """Return what an axis is chosen by."""
     label = f"{name}, {axis.unit}" if axis.unit not in ("1", "of the field") else name
     wide = {"label": label, "sizing_mode": "stretch_width"}
-    options = {AS_IS if v is None else value_text(v): v for v in axis.values}
+    words = map(value_text, told_apart(axis.values))
+    options = {AS_IS if v is None else word: v for v, word in zip(axis.values, words, strict=True)}
     if not axis.is_number or not axis.given:
         return pn.widgets.Select(options=options, **wide)
     if len(axis.values) <= MOST_STEPS and len(options) == len(axis.values):
@@ -297,7 +307,7 @@ class Board:
 
     def __init__(self, of: Explored, look: Look) -> None:
         self.look = look
-        plans = list(of.run.manifest.plans)
+        plans = list(of.run.shapes.plans)
         self.plan = pn.widgets.Select(
             label="plan, in the charts", options=plans, value=plans[0], sizing_mode="stretch_width"
         )
@@ -325,20 +335,25 @@ class Board:
         self.texts["legend"].object = text.legend(told)
         self.texts["cards"].object = text.cards(told)
         self.texts["table"].object = text.table(told)
+        plans = list(dict.fromkeys(plan for one in series.values() for plan in one.course.plans))
+        if plans and plans != self.plan.options:
+            value = self.plan.value if self.plan.value in plans else plans[0]
+            self.plan.param.update(options=plans, value=value)
         self.draw(series)
 
     def draw(self, series: Mapping[str, Shown]) -> None:
         """Draw what there is of each series, of the plan and the quantity chosen."""
         plan = self.plan.value
         quantities = {"share": "share", "members": "members", "third": self.quantity.value}
+        drawn = {name: one.course for name, one in series.items() if plan in one.course.plans}
         for name in SERIES:
-            course = series[name].course if name in series else None
+            course = drawn.get(name)
             year = course.periods_per_year if course else 1
             for chart, quantity in quantities.items():
                 fan = courses.fan(course, quantity, plan) if course else None
                 self.fans[chart].show(name, fan, year)
             self.survival.show(name, courses.survival(course, plan) if course else None, year)
-        self._draw_lapses({name: (one.course, plan) for name, one in series.items()})
+        self._draw_lapses({name: (course, plan) for name, course in drawn.items()})
 
     def _draw_lapses(self, series: Mapping[str, tuple[Course, str]]) -> None:
         """Draw who left and why."""
@@ -348,9 +363,9 @@ class Board:
             for name, causes in left.items()
         }
         first = "point" if "point" in series else "what_if"
-        if first in series:
-            self.lapses.show(left[first], series[first][0].periods_per_year)
-            self.texts["cause_legend"].object = text.causes(list(left[first]), CAUSE_COLOURS)
+        causes: Mapping[str, Any] = left.get(first, {})
+        self.lapses.show(causes, series[first][0].periods_per_year if first in series else 1)
+        self.texts["cause_legend"].object = text.causes(list(causes), CAUSE_COLOURS)
         self.causes.show(totals)
 
 

@@ -10,7 +10,16 @@ from string import Template
 from typing import Final
 
 from results.analysis.courses import Estimate
-from results.analysis.outcomes import OUTCOMES
+from results.analysis.outcomes import (
+    OUTCOMES,
+    RARE,
+    SHOWN,
+    SPLIT,
+    mean_with,
+    outcome_of,
+    part_with,
+)
+from results.report.words import term
 
 CARDS: Final = (
     *("share_a_year", "peak_members", "members_end", "survived", "cases", "uncovered_members"),
@@ -145,13 +154,25 @@ def _card(name: str, told: Mapping[str, Told]) -> str:
     """Return one card."""
     outcome = OUTCOMES[name]
     head = f'<div class="name">{words(name)}<span>{escape(outcome.unit)}</span></div>'
+    differing = part_with(name) if name in RARE else name
     lines = [
-        f'<div class="value {series}">{_mean(one.estimates.get(name), outcome.unit)}</div>'
-        + (_difference(name, one) if series == "what_if" else "")
+        f'<div class="value {series}">{_value(name, one)}</div>'
+        + (_difference(differing, one) if series == "what_if" else "")
         for series, one in told.items()
     ]
     card = f'<div class="card" title="{escape(outcome.meaning)}" data-outcome="{name}">'
     return f"{card}{head}<div>{''.join(lines)}</div></div>"
+
+
+def _value(name: str, told: Told) -> str:
+    """Return what a card shows: a mean, or the part of the paths with any and their mean."""
+    if name not in RARE:
+        return _mean(told.estimates.get(name), OUTCOMES[name].unit)
+    part, those = part_with(name), mean_with(name)
+    lines = [f"{_mean(told.estimates.get(part), SPLIT[part].unit)} <small>of the paths</small>"]
+    if (found := told.estimates.get(those)) is not None and found.paths:
+        lines.append(f"{_mean(found, SPLIT[those].unit)} <small>on these</small>")
+    return "<br>".join(lines)
 
 
 def _mean(estimate: Estimate | None, unit: str) -> str:
@@ -171,7 +192,7 @@ def _difference(name: str, told: Told) -> str:
     if found.low == found.high == 0.0:
         return '<div class="difference same">the same on each path</div>'
     ends = [found.mean, found.low, found.high]
-    unit, error = OUTCOMES[name].unit, found.standard_error
+    unit, error = outcome_of(name).unit, found.standard_error
     mean, low, high = figures_text(ends, unit, error, sign=True)
     word = mean.lstrip("+−0123456789.,")  # the same of all three
     interval = f"<small>({low.removesuffix(word)} … {high.removesuffix(word)})</small>"
@@ -180,7 +201,7 @@ def _difference(name: str, told: Told) -> str:
 
 def _verdict(name: str, found: Estimate) -> str:
     """Return whether a difference is good or bad for the members, or may be chance."""
-    better = OUTCOMES[name].better
+    better = outcome_of(name).better
     if not (found.low > 0 or found.high < 0) or better == "neither":
         return "same"
     return "good" if (found.mean > 0) == (better == "more") else "bad"
@@ -194,14 +215,15 @@ def table(told: Mapping[str, Told]) -> str:
         if one.differences:
             against = "what if less point" if series == "what_if" else "point less pinned"
             heads += f"<th>{against}</th>"
-    rows = "".join(_row(name, told) for name in OUTCOMES)
+    rows = "".join(_row(name, told) for name in SHOWN)
     return f'<table class="outcomes"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _row(name: str, told: Mapping[str, Told]) -> str:
     """Return the row of one outcome."""
-    outcome = OUTCOMES[name]
-    cells = f'<td title="{escape(outcome.meaning)}">{words(name)}<small>{outcome.unit}</small></td>'
+    outcome = outcome_of(name)
+    title = term(name).en if name in SPLIT else words(name)
+    cells = f'<td title="{escape(outcome.meaning)}">{title}<small>{outcome.unit}</small></td>'
     for one in told.values():
         cells += f"<td>{_mean(one.estimates.get(name), outcome.unit)}</td>"
         if one.differences:

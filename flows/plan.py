@@ -19,7 +19,16 @@ from pydantic.fields import FieldInfo
 from configs.dotted import place_of
 from configs.load import Config, ConfigError, digest, dump, load
 from configs.scenario import Scenario
-from configs.sweep import Sweep, column_values, columns, engine_at, point_count, rounds, values_at
+from configs.sweep import (
+    Sweep,
+    column_values,
+    columns,
+    engine_at,
+    point_count,
+    rounds,
+    shapes_of,
+    values_at,
+)
 from flows.layout import Cut
 from results.atomic import StoreError
 from results.manifest import FileRecord, Manifest
@@ -107,10 +116,10 @@ class Plan:
         If no path closes early and, in the member engine, everybody of the market joins once.
         """
         scenario = self.config.scenario
-        periods = scenario.periods * len(scenario.plans) * BYTES_A_ROW
+        periods = _rows_a_path(self.config) * BYTES_A_ROW
         sampled = scenario.market_members * self.config.sweep.members_sample
         members = sampled * BYTES_A_MEMBER * _part_by_member(self.config)
-        return self.paths * (periods + round(members))
+        return self.paths * (round(periods) + round(members))
 
     def check_folder(self) -> None:
         """Make sure that the run's files can be written; makes nothing.
@@ -151,6 +160,14 @@ class Plan:
         manifest = self.store.read_manifest()
         if manifest is not None and manifest.status == "complete" and manifest.compacted:
             self.store.remove_shards()
+
+
+def _rows_a_path(config: Config) -> float:
+    """Return how many rows of `periods` a path has at most, on average over the points."""
+    shapes = shapes_of(config)
+    rows = [shape.periods * len(shape.plans) for shape in shapes.distinct]
+    numbers = shapes.numbers or (0,)
+    return sum(rows[number] for number in numbers) / len(numbers)
 
 
 def _part_by_member(config: Config) -> float:
@@ -337,6 +354,7 @@ def _unit(field: FieldInfo) -> str:
 def manifest_of(run: Plan) -> Manifest:
     """Return the manifest that a run starts with."""
     scenario, sweep = run.config.scenario, run.config.sweep
+    shapes = shapes_of(run.config)
     return Manifest(
         name=run.config.name,
         scenario_title=scenario.title,
@@ -344,8 +362,8 @@ def manifest_of(run: Plan) -> Manifest:
         seed=run.seed,
         config=run.config.model_dump(mode="json"),
         versions=versions(),
-        plans=tuple(scenario.plans),
-        periods=scenario.periods,
+        plans=shapes.plans,
+        periods=shapes.periods,
         periods_per_year=scenario.periods_per_year,
         points=run.points,
         paths_per_point=sweep.paths,

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from configs.sweep import shapes_of
 from flows.calibration import STATE_NAME, CalibrationPlan, newest_of
 from flows.plan import Plan, write_inputs
 from results.manifest import FileRecord, Manifest
@@ -93,7 +94,7 @@ def _files_again(run: Plan, manifest: Manifest, damaged: Sequence[FileRecord]) -
         keep(write_inputs(run))
     if "summary" in kinds:
         tables = [entry for entry in files.values() if entry.table in SHARDED_TABLES]
-        keep(summarise(run.store, manifest.plans, tables))
+        keep(summarise(run.store, shapes_of(run.config), tables))
     if kinds - {*INPUTS, "summary"}:
         there = dataclasses.replace(manifest, files=tuple(files.values()))
         keep(write_picture(Run(run.folder, there, ())))

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from configs import arrays
 from configs.scenario import SEXES, Scenario
+from configs.shapes import shape_of
 from kernels.dtypes import LAPSE_CAUSES
 from kernels.events import Outcome
 from kernels.platform import CLOSURE_CAUSES
@@ -53,7 +54,9 @@ def pool_table(block: Block) -> pa.Table:
     """Return the rows of `pools` of a block: by path and pool."""
     paths, pools = np.indices(block.outcomes.pools.shape, np.int32)
     rows = block.outcomes.pools.ravel()
-    keys = _keys(block, paths.ravel()) | {"pool": _names(_pools(block.scenario), pools.ravel())}
+    keys = _keys(block, paths.ravel()) | {
+        "pool": _names(shape_of(block.scenario).pools, pools.ravel())
+    }
     return _table("pools", keys | _closure(rows), rows)
 
 
@@ -66,7 +69,7 @@ def period_table(block: Block) -> pa.Table:
     keys = _keys(block, paths[ran]) | {
         "period": periods[ran],
         "plan": _names(tuple(block.scenario.plans), plans[ran]),
-        "pool": _names(_pools(block.scenario), np.array(homes, np.int32)[plans[ran]]),
+        "pool": _names(shape_of(block.scenario).pools, np.array(homes, np.int32)[plans[ran]]),
     }
     return _table("periods", keys, block.outcomes.periods[ran])
 
@@ -103,7 +106,7 @@ class MemberNames:
 
 def member_names(scenario: Scenario) -> MemberNames:
     """Return what the codes of a scenario's members stand for."""
-    groups, pools = arrays.groups(scenario), _pools(scenario)
+    groups, pools = arrays.groups(scenario), shape_of(scenario).pools
     return MemberNames(
         np.array([group.from_age for group in groups], np.int32),
         tuple(group.sex for group in groups),
@@ -144,11 +147,6 @@ def _closure(rows: Rows) -> dict[str, Any]:
     period = rows["closure_period"]
     cause = _names(CLOSURE_CAUSES, rows["closure_cause"])
     return {"closure_cause": cause, "closure_period": pa.array(period, mask=period < 0)}
-
-
-def _pools(scenario: Scenario) -> tuple[str, ...]:
-    """Return the names of the pools of a scenario; of a single one, that of its first plan."""
-    return tuple(scenario.pools) or (next(iter(scenario.plans)),)
 
 
 def _names(names: tuple[str, ...], codes: npt.NDArray[Any]) -> pa.DictionaryArray:

@@ -37,7 +37,7 @@ from pydantic import Field
 from configs.cluster import Cluster
 from configs.load import ConfigError
 from configs.plausibility import warnings_of
-from configs.sweep import Sweep, engines
+from configs.sweep import Sweep, engines, shapes_of
 from flows import forecast as foretelling
 from flows import plan as planning
 from flows import repair, screen, session
@@ -273,7 +273,7 @@ def summarise(
 ) -> Manifest:
     """Write `summary` from the finished paths; the manifest with its files."""
     here.show(Progress("summarising", run.paths, run.paths))
-    summary = write_summary(run.store, manifest.plans, compacted)
+    summary = write_summary(run.store, shapes_of(run.config), compacted)
     summarised = dataclasses.replace(manifest, files=(*manifest.files, *summary))
     run.store.write_manifest(summarised)
     return summarised

@@ -93,8 +93,13 @@ class Simulated:
     def course(self) -> Course:
         """Return what its paths did."""
         found = {name: self.tables[name] for name in TABLES}
-        horizon, year = self.scenario.periods, self.scenario.periods_per_year
-        return Course(**found, horizon=horizon, periods_per_year=year)
+        scenario = self.scenario
+        return Course(
+            **found,
+            plans=tuple(scenario.plans),
+            horizon=scenario.periods,
+            periods_per_year=scenario.periods_per_year,
+        )
 
 
 def simulate_point(

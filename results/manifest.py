@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from results.brief import in_brief
 from results.schema import RESULTS_FORMAT, SHARDED_TABLES
 
 Status = Literal["running", "complete", "failed"]
@@ -77,7 +78,7 @@ class Failure:
         """Return in a line what failed and why."""
         place = f"shard {self.shard}" if self.point is None else f"point {self.point}"
         path = "" if self.path is None else f", path {self.path}"
-        swept = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        swept = ", ".join(f"{name}={in_brief(value)}" for name, value in self.parameters.items())
         reason = (self.error.splitlines() or ["no reason given"])[0]
         return f"{place}{path}{f' ({swept})' if swept else ''}, seed {self.seed}: {reason}"
 
@@ -128,9 +129,11 @@ class Manifest:
     versions : mapping of str to str
         Version of Python, of this program and of the libraries the numbers depend on.
     plans : tuple of str
-        Plans in order, the main plan first.
+        Plans of all points in order, the main plan first; a point may have others than the first
+        one has (`results.shapes`).
     periods, periods_per_year : int
-        Periods simulated at most, and how many make a year.
+        Periods simulated at most, over all points; how many make a year in the scenario, of which
+        points may differ too.
     points, paths_per_point, shards : int
         Size of the sweep as planned; no shards before it is cut.
     shard_pairs : int or None

@@ -7,12 +7,14 @@ own on common scales, six points at most, with the medians of the others in grey
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from configs.visible import all_visible
-from results.analysis.bands import bands
+from results.analysis.bands import bands, of_main_plans
+from results.brief import told_points
 from results.manifest import FileRecord
 from results.pooled import PooledRun, pooled
 from results.run import Run, RunError
@@ -157,7 +159,8 @@ def _specification(run: Run) -> Spec:
     points = {row["point"]: row for row in run.arrow("points").to_pylist()}
     scene = _scene(run, chosen_points(list(points.values())))
     drawn = list(scene.rows["share"])
-    headings = _point_headings([points[point] for point in drawn])
+    told = told_points(list(points.values()), run.manifest.config.get("sweep", {}))
+    headings = _point_headings([row for row in told if row["point"] in drawn], run)
     looks = [
         _Look(point, COLOURS[place], headings[place], place % _across(len(drawn)) == 0)
         for place, point in enumerate(drawn)
@@ -188,53 +191,60 @@ def _across(panels: int) -> int:
 
 def _scene(run: Run, chosen: Sequence[int]) -> _Scene:
     """Read what is drawn; RunError where there is nothing."""
-    sql = """
-        select point, quantity, period, q05, q25, q50, q75, q95 from summary
-        where plan = $1 and quantity in ('share', 'members') and list_contains($2, point)
-        order by point, period
-        """
-    plan = run.manifest.plans[0]
-    with run.duckdb() as connection:
-        answer = connection.execute(sql, [plan, list(chosen)])
-        names = [column[0] for column in answer.description]
-        found = [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
-    if isinstance(run, PooledRun):  # the summary is by draw
-        found = bands(run, ("share", "members"), chosen, plan).to_pylist()
+    found = of_main_plans(run, bands(run, ("share", "members"), chosen)).to_pylist()
     if not found:
         raise RunError(f"{run.folder}: nothing to draw, no shard has been summarised yet")
     rows: dict[str, dict[int, list[dict[str, Any]]]] = {"share": {}, "members": {}}
     for row in found:
         rows[row["quantity"]].setdefault(row["point"], []).append(row)
-    periods = 1 + max(row["period"] for row in found)
+    of_point = {point: run.shapes.at(point).periods_per_year for point in rows["share"]}
+    a_year = max(of_point.values())
+    if len({*of_point.values()}) > 1:  # all points are drawn on the same years
+        for row in found:
+            row["period"] *= a_year / of_point[row["point"]]
+    periods = 1 + math.floor(max(row["period"] for row in found))
     width = {1: 640, 2: 360}.get(_across(len(rows["share"])), 250)
-    return _Scene(rows, periods, run.manifest.periods_per_year, width)
+    return _Scene(rows, periods, a_year, width)
 
 
-def _point_headings(points: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Return the heading of each point: a line for every swept field that differs."""
+def _point_headings(points: Sequence[Mapping[str, Any]], run: Run) -> list[list[str]]:
+    """Return the heading of each point: a line for every swept field that differs.
+
+    Where points have different main plans, the plan that is drawn as well.
+    """
     swept = [name for name in points[0] if name != "point"]
     differing = [name for name in swept if len({str(row[name]) for row in points}) > 1]
     names = short_names(swept)
-    return [[f"{names[path]} {value_text(row[path])}" for path in differing] for row in points]
+    headings = [[f"{names[path]} {value_text(row[path])}" for path in differing] for row in points]
+    mains = [run.shapes.at(row["point"]).main_plan for row in points]
+    if len({*mains}) == 1:
+        return headings
+    return [[*lines, f"plan {main}"] for lines, main in zip(headings, mains, strict=True)]
 
 
 def _subtitle(run: Run, chosen: Sequence[int], points: int) -> list[str]:
     """Return the lines under the title: how to read it, and which points these are."""
     manifest = run.manifest
     each = " a point" if points > 1 else ""
-    plan = f"Plan {manifest.plans[0]}. " if len(manifest.plans) > 1 else ""
+    shapes = [run.shapes.at(point) for point in chosen]
+    mains = {shape.main_plan for shape in shapes}
+    several = any(len(shape.plans) > 1 for shape in shapes)
+    plan = f"Plan {mains.pop()}. " if several and len(mains) == 1 else ""
     reading = (
         f"{manifest.paths_per_point} paths{each}. "
         "Line: median; dark band: middle 50 % of the paths; light band: 5–95 %."
     )
     lines = [
         plan + (reading if manifest.paths_per_point > 1 else f"One path{each}."),
-        "Share over the paths still running; members over all, a closed pool counting none.",
+        "Share over the paths whose pool is open; members over all, a pool that has ended "
+        "counting none.",
     ]
     if isinstance(run, PooledRun):
         lines.append(f"Paths of {run.draws} draws of {run.sample} together.")
     if len(chosen) > 1:
         lines[1] += " Grey: medians of the other panels."
+    if len({shape.periods_per_year for shape in shapes}) > 1:
+        lines.append("Periods differ in length; a share is that of the point's own period.")
     if len(chosen) < points:
         listed = ", ".join(map(str, chosen))
         lines.append(f"Points {listed} of {points}, spanning the axes of the sweep.")

@@ -12,11 +12,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.shapes import Shapes, numbered
 from results.manifest import FileRecord
 from results.run import Run
 from results.schema import TABLES
@@ -54,6 +56,36 @@ class PooledRun(Run):
     def paths_together(self) -> int:
         """Paths of a point that share a draw."""
         return self.original.manifest.paths_per_point
+
+    @property
+    def origin_sql(self) -> str:
+        """SQL of the point by draw that a row of `paths` or `periods` is of."""
+        draw = f"{POINT} // {self.design} * {self.draws} + {PATH} // {self.paths_together}"
+        return f"({draw}) * {self.design} + {POINT} % {self.design}"
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """Plans, pools and length of each pooled point: of its draws, the longest."""
+        by_draw = self.planned_shapes
+        if not by_draw.numbers:
+            return by_draw
+        block = self.draws * self.design
+        firsts = (
+            point // self.design * block + point % self.design
+            for point in range(self.manifest.points)
+        )
+        return numbered(
+            max(
+                (by_draw.at(first + draw * self.design) for draw in range(self.draws)),
+                key=lambda shape: shape.periods,
+            )
+            for first in firsts
+        )
+
+    @property
+    def planned_shapes(self) -> Shapes:
+        """The shapes of the points by draw."""
+        return self.original.shapes
 
     @property
     def is_common(self) -> bool:

@@ -13,16 +13,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from configs.shapes import Shapes
 from results.atomic import StoreError
 from results.manifest import FileRecord, Manifest, ShardRecord
 from results.migration import absent, completed, current_schema
 from results.places import Folder, answered, folders, for_arrow, place, sizes
 from results.schema import TABLES, arrow_schema, points_schema
+from results.shapes import shapes_of_run
 from results.store import MANIFEST_NAME, SHARDS_FOLDER, RunStore
 
 if TYPE_CHECKING:
@@ -58,6 +61,21 @@ class Run:
     def paths_together(self) -> int:
         """Paths that are not independent of one another: 1, unless draws are pooled."""
         return 1
+
+    @property
+    def origin_sql(self) -> str:
+        """SQL of the point of a row of `paths` or `periods` in the sweep as it was planned."""
+        return "point"
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """Plans, pools and length of each point."""
+        return shapes_of_run(self.manifest)
+
+    @property
+    def planned_shapes(self) -> Shapes:
+        """The same of the points of the sweep as it was planned (see `origin_sql`)."""
+        return self.shapes
 
     @property
     def tables(self) -> tuple[str, ...]:

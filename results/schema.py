@@ -107,15 +107,17 @@ class Quantity:
     ----------
     name : str
         A column of `periods`.
-    over : {"all", "running"}
-        The paths it is taken over. "all": every path of the point, one that has closed counting
-        zero, for what a closed pool has none of (members, cases, money moving). "running": the
-        paths not yet closed, for what a closed pool has no value of (prices, expectations, news,
-        and the platform's cash, which a closure does not set to zero).
+    over : {"all", "running", "open"}
+        The paths it is taken over. "all": every path of the point, one whose pool has ended
+        counting zero, for what such a pool has none of (members, cases, money moving). "running":
+        the paths whose pool has not ended, its wind-down included, for what it has no value of
+        afterwards (reserve, news, the platform's cash). "open": the paths whose pool has not
+        closed before the period, for prices: while a pool winds down nobody is covered, so there is
+        no price of cover.
     """
 
     name: str
-    over: Literal["all", "running"]
+    over: Literal["all", "running", "open"]
 
 
 QUANTITIES: Final = (
@@ -131,9 +133,9 @@ QUANTITIES: Final = (
     Quantity("outstanding", "all"),
     Quantity("subsidy", "all"),
     Quantity("reserve", "running"),
-    Quantity("share", "running"),
-    Quantity("expectation", "running"),
-    Quantity("price_slope", "running"),
+    Quantity("share", "open"),
+    Quantity("expectation", "open"),
+    Quantity("price_slope", "open"),
     Quantity("news", "running"),
     Quantity("platform_cash", "running"),
 )

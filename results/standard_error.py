@@ -30,6 +30,14 @@ to the values.
 The degrees of freedom are Satterthwaite's (1946), of the two parts that the draws and the paths
 make known with K - 1 and P - 1, and not fewer than the smaller of these.
 
+The mean over those paths alone that have something (a loss, a closure) is the ratio of two means
+over all paths: of the amount, and of whether there is any. Its error is that of the mean of
+(value - ratio) / part, nothing where a path has none (Woodruff 1971, "A simple method for
+approximating the variance of a complicated estimate", Journal of the American Statistical
+Association 66, 411-414), which is 0 for a single path that has any. So its square is multiplied by
+m / (m - 1) * (M - 1) / M, with the m of M draws that have any, or of M paths where that is more: of
+independent paths this gives sd / sqrt(m), of those that have any.
+
 There is no error of one path or one draw, nor where several draws share no more than one path: what
 they share cannot be told from the mean.
 """
@@ -118,6 +126,61 @@ def means_sql(run: Run, relation: str, keys: Sequence[str] = ("point",)) -> str:
         )
         select {key}, mean, sqrt(variance) as standard_error, freedom
         from ({crossed_sql("sums")})
+        """
+
+
+def means_of_some_sql(run: Run, relation: str, keys: Sequence[str] = ("point",)) -> str:
+    """Return the SQL of means over the paths that have a value, and their standard errors.
+
+    All these paths count alike, in draws that have many and in draws that have few.
+
+    Parameters
+    ----------
+    run : Run
+        The run, its draws pooled or not.
+    relation : str
+        As of `means_sql`, with a row for each path; where it has none its value is missing.
+    keys : sequence of str
+        As of `means_sql`.
+
+    Returns
+    -------
+    str
+        SQL of a relation with the keys and mean, standard_error : double; the error is null where
+        there is none. Combinations of keys without a value are left out.
+    """
+    key = ", ".join(keys)
+    if not isinstance(run, PooledRun):
+        return (
+            f"select {key}, mean, standard_error from ({means_sql(run, relation, keys)}) "
+            "where mean is not null"
+        )
+    shared = ("draw", "path") if run.is_common else ("draw",)
+    fewest = ", ".join(f"count(distinct {one}) filter (value is not null)" for one in shared)
+    larger = ", ".join(
+        f"(1 - 1 / count(distinct {one})) "
+        f"/ (1 - 1 / nullif(count(distinct {one}) filter (value is not null), 1))"
+        for one in shared
+    )
+    return f"""
+        with every as materialized (
+            select {key}, path as number, path // {run.paths_together} as draw,
+                path % {run.paths_together} as path, value,
+                avg(value) over (partition by {key}) as centre,
+                1 / count(*) over (partition by {key}, draw) as weight
+            from {relation}
+        ), ratios as (
+            select {key}, any_value(centre) + sum((value - centre) * weight)
+                    / sum(weight) filter (value is not null) as mean,
+                sum(weight) filter (value is not null) / sum(weight) as part,
+                if(least({fewest}) > 1, greatest({larger}), null) as larger
+            from every group by {key} having count(value) > 0
+        ), linear as (
+            select {key}, number as path, coalesce(value - mean, 0) / part as value
+            from every join ratios using ({key})
+        )
+        select {key}, ratios.mean as mean, standard_error * sqrt(larger) as standard_error
+        from ratios join ({means_sql(run, "linear", keys)}) as errors using ({key})
         """
 
 

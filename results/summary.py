@@ -1,10 +1,12 @@
 """The `summary` table: how each quantity of `periods` is distributed over the paths of a point.
 
-One row a point, period, plan and quantity (`results.schema.QUANTITIES`), for every period that any
-path of the run reached. A quantity taken over all paths counts zero for a path that has closed;
-one taken over the running paths leaves it out, `paths` saying how many remain, and where none
-remains the figures are missing. The standard deviation is the sample's (n-1), missing for one
-path; quantiles interpolate linearly between order statistics (position q(n-1), SQL quantile_cont).
+One row for each point, period, plan and quantity (`results.schema.QUANTITIES`): for the plans that
+the point has, and for every period of the point that any path of the run reached. A quantity taken
+over all paths counts zero for a path that has ended; one taken over the running paths leaves it
+out, and one taken over the open paths leaves it out from its closure on, so that a wind-down does
+not count. `paths` says how many paths remain; where none remains the figures are missing. The
+standard deviation is the sample's (n-1), missing for one path; quantiles interpolate linearly
+between order statistics (position q(n-1), SQL quantile_cont).
 
 The same paths give the same bits, however they were spread over shards: points are taken in
 order, a bounded number of rows at a time, and DuckDB sums them on one thread in order of the path.
@@ -20,9 +22,11 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from configs.shapes import Shapes
 from results.engine import add_view, connect
 from results.manifest import FileRecord
 from results.schema import QUANTITIES, Quantity, arrow_schema
+from results.shapes import number_sql
 from results.store import RunStore
 
 if TYPE_CHECKING:
@@ -35,7 +39,7 @@ _LEVELS: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95
 
 
 def summarise(
-    store: RunStore, plans: Sequence[str], files: Sequence[FileRecord] = ()
+    store: RunStore, shapes: Shapes, files: Sequence[FileRecord] = ()
 ) -> list[FileRecord]:
     """Write the `summary` table of a run from its finished paths.
 
@@ -43,8 +47,8 @@ def summarise(
     ----------
     store : RunStore
         The run.
-    plans : sequence of str
-        Plans in the order their rows shall have.
+    shapes : Shapes
+        The plans of each point, in the order their rows shall have, and its length.
     files : sequence of FileRecord
         What `RunStore.compact` returned; the finished shards' own files are read without it.
 
@@ -58,7 +62,7 @@ def summarise(
     StoreError
         A file cannot be written.
     """
-    parts = enumerate(_summaries(store, plans, files))
+    parts = enumerate(_summaries(store, shapes, files))
     return [store.write_table("summary", part, number) for number, part in parts]
 
 
@@ -70,34 +74,35 @@ class _Part:
     periods: tuple[int, int]
 
 
-def _summaries(
-    store: RunStore, plans: Sequence[str], files: Sequence[FileRecord]
-) -> Iterator[pa.Table]:
+def _summaries(store: RunStore, shapes: Shapes, files: Sequence[FileRecord]) -> Iterator[pa.Table]:
     """Yield the summary part by part; one empty part where there are no paths."""
     with connect(threads=1) as connection:
         _add_tables(connection, store, files or _shard_files(store))
-        yield from described(connection, plans)
+        yield from described(connection, shapes)
 
 
 def described(
     connection: duckdb.DuckDBPyConnection,
-    plans: Sequence[str],
+    shapes: Shapes,
     points: Collection[int] | None = None,
+    origin: str = "point",
 ) -> Iterator[pa.Table]:
-    """Yield rows of `summary` from the tables `paths` and `periods` of a connection, in order.
+    """Yield rows of `summary` from `paths`, `pools` and `periods` of a connection, in order.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
         Where the tables are; on one thread sums are the same bit for bit.
-    plans : sequence of str
-        Plans in the order their rows shall have.
+    shapes : Shapes
+        The shapes of the points that `origin` finds.
     points : collection of int, optional
         Parts with none of these are passed over; all are described without it.
+    origin : str
+        SQL of the point whose shape a path has, on a row of `paths`.
     """
     _add_horizon(connection)
-    _add_plans(connection, plans)
-    for part in _parts(connection, len(plans)):
+    _add_plans(connection, shapes, origin)
+    for part in _parts(connection):
         first, last = part.points
         if points is None or any(first <= point <= last for point in points):
             _lay_out(connection, part)
@@ -113,8 +118,8 @@ def _shard_files(store: RunStore) -> list[FileRecord]:
 def _add_tables(
     connection: duckdb.DuckDBPyConnection, store: RunStore, files: Sequence[FileRecord]
 ) -> None:
-    """Make `paths` and `periods` known to the connection."""
-    for table in ("paths", "periods"):
+    """Make `paths`, `pools` and `periods` known to the connection."""
+    for table in ("paths", "pools", "periods"):
         places = [store.folder / entry.path for entry in files if entry.table == table]
         add_view(connection, table, places, arrow_schema(table))
 
@@ -127,29 +132,49 @@ def _add_horizon(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _add_plans(connection: duckdb.DuckDBPyConnection, plans: Sequence[str]) -> None:
-    """Make the ranked `plans` known to the connection."""
-    connection.execute("create table plans (plan varchar, rank integer)")
-    connection.executemany("insert into plans values (?, ?)", [[p, i] for i, p in enumerate(plans)])
+def _add_plans(connection: duckdb.DuckDBPyConnection, shapes: Shapes, origin: str) -> None:
+    """Make the shape of each path, and the ranked plans of each shape, known to the connection."""
+    number = number_sql(shapes, origin)
+    connection.execute(
+        f"create table lives as select point, path, ({number})::integer as shape from paths"
+    )
+    connection.execute(
+        "create table plans (shape integer, plan varchar, rank integer, periods integer)"
+    )
+    connection.executemany(
+        "insert into plans values (?, ?, ?, ?)",
+        [
+            [number, plan, rank, shape.periods]
+            for number, shape in enumerate(shapes.distinct)
+            for rank, plan in enumerate(shape.plans)
+        ],
+    )
 
 
-def _parts(connection: duckdb.DuckDBPyConnection, plans: int) -> Iterator[_Part]:
+def _parts(connection: duckdb.DuckDBPyConnection) -> Iterator[_Part]:
     """Yield parts of at most `ROWS_AT_ONCE` rows, or of a single period where that has more.
 
     They depend on the paths alone, never on the shards. Without paths, one part without points.
     """
-    rows = connection.execute(
-        "select point, count(*), (select count(*) from horizon) from paths "
-        "group by point order by point"
-    ).fetchall()
-    last_period = rows[0][2] - 1 if rows else -1
+    last_period, sizes = _sizes(connection)
     first, last, held = 0, -1, 0
-    for point, paths, periods in rows:
-        if held and held + paths * periods * plans > ROWS_AT_ONCE:
+    for point, rows in sizes:
+        if held and held + rows > ROWS_AT_ONCE:
             yield from _slices(_Part((first, last), (0, last_period)), held)
             first, held = point, 0
-        last, held = point, held + paths * periods * plans
+        last, held = point, held + rows
     yield from _slices(_Part((first, last), (0, last_period)), held)
+
+
+def _sizes(connection: duckdb.DuckDBPyConnection) -> tuple[int, list[tuple[int, int]]]:
+    """Return the last period that any path reached, and how many rows each point is laid out in."""
+    reached = connection.execute("select count(*) from horizon").fetchall()[0][0]
+    sizes = connection.execute(
+        "select point, sum(least(periods, $1)) from lives join plans using (shape) "
+        "group by point order by point",
+        [reached],
+    ).fetchall()
+    return reached - 1, [(point, int(rows)) for point, rows in sizes]
 
 
 def _slices(part: _Part, rows: int) -> Iterator[_Part]:
@@ -171,10 +196,17 @@ def _lay_out(connection: duckdb.DuckDBPyConnection, part: _Part) -> None:
         create or replace temp table laid_out as
         select grid.point, grid.path, grid.period, grid.plan, grid.rank, {values}
         from (
-            select point, path, period, plan, rank from paths, horizon, plans
-            where {points} and {periods}
+            select point, path, period, plan, rank from lives join plans using (shape), horizon
+            where {points} and {periods} and period < periods
         ) as grid
-        left join (select * from periods where {points} and {periods}) as found
+        left join (
+            select periods.*, coalesce(period <= closure_period, true) as is_open
+            from periods left join (
+                select point, path, pool, closure_period from pools
+                where {points} and closure_period is not null
+            ) as closures using (point, path, pool)
+            where {points} and {periods}
+        ) as found
         using (point, path, period, plan)
         order by grid.point, grid.period, grid.rank, grid.path
         """
@@ -184,7 +216,12 @@ def _lay_out(connection: duckdb.DuckDBPyConnection, part: _Part) -> None:
 def _value_sql(quantity: Quantity) -> str:
     """Return the SQL of one quantity's value on one path: number, or null where left out."""
     value = f"found.{quantity.name}::double"
-    return f"{f'coalesce({value}, 0)' if quantity.over == 'all' else value} as {quantity.name}"
+    counted = {
+        "all": f"coalesce({value}, 0)",
+        "running": value,
+        "open": f"case when found.is_open then {value} end",
+    }
+    return f"{counted[quantity.over]} as {quantity.name}"
 
 
 def _summary_sql() -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from configs.shapes import Shapes
 from configs.visible import visible
+from results.analysis.outcomes import estimates, mean_with, part_with
+from results.brief import told_points
 from results.pooled import PooledRun, drawn_columns, pooled
 from results.run import Run, RunList
-from results.standard_error import means_sql
+from results.shapes import length_sql
+from results.standard_error import means_of_some_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,8 +37,16 @@ YEARS_OF_PLANS: Final = 6
 
 _NOTE: Final = (
     "{error}Share: what a member present "
-    "throughout was billed\nin that year{plan}, over the paths that ran the year through."
+    "throughout was billed\nin that year{plan}, over the paths whose pool was open all year."
 )
+
+
+_LEFT: Final = {
+    "uncovered_members": ("members left\nwithout cover\n% of paths", "members\non these\npaths"),
+    "unfunded_benefits": ("benefits\nunpaid\n% of paths", "yuan\non these\npaths"),
+    "lost_deposits": ("deposits\nlost\n% of paths", "yuan\non these\npaths"),
+}
+"""Headings of what only some paths have: the part of the paths, and the mean over these."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +102,8 @@ def show_run(run: Run, width: int = 120) -> str:
     console.print(_heading(run))
     run = pooled(run)
     points = run.arrow("points").to_pylist()
-    columns, causes = _figures(run)
-    shown = points[:POINTS_SHOWN]
+    columns, causes = _figures(run, [row["point"] for row in points[:POINTS_SHOWN]])
+    shown = told_points(points, run.manifest.config.get("sweep", {}))[:POINTS_SHOWN]
     table = _points_table(shown, columns, causes, "±")
     if _natural_width(console, table) > width:
         table = _points_table(shown, columns, causes, "\n±")
@@ -187,7 +199,7 @@ def _shortest_ending(path: list[str], every: list[list[str]]) -> str:
     return ".".join(path)
 
 
-def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
+def _figures(run: Run, points: Sequence[int]) -> tuple[list[_Column], dict[int, str]]:
     """Return the columns of figures, and the main cause of closure of each point."""
     with run.duckdb() as connection:
 
@@ -199,37 +211,61 @@ def _figures(run: Run) -> tuple[list[_Column], dict[int, str]]:
         peak, end, when = means("peak_members"), means("members_end"), means("peak_period")
         # a fen is less than what rounding leaves of sums of benefits
         paid = means("100 * (unfunded_benefits < 0.01)::integer")
-        uncovered = means("uncovered_members")
         closed = means("100 * (closure_cause <> 'none')::integer")
         columns = [
             _people("peak\nmembers", peak),
             _Column("at\nperiod", when, 1, 1),
             _people("members\nat end", end),
-            *_share_columns(run, _yearly_shares(connection, run)),
+            *_share_columns(run, points, _yearly_shares(connection, run)),
             _Column("cases", means("cases")),
             _Column("all cases\npaid %", paid, 1, 0),
             _Column("closed\n%", closed, 1, 0),
         ]
-        if any(mean.value for mean in uncovered.values()):
-            columns.append(_people("without\ncover", uncovered))
         return columns, dict(connection.execute(_causes_sql()).fetchall())
 
 
 def _parts(run: Run, points: Sequence[int]) -> list[Table]:
-    """Return a table by plan where a run has several, and one by pool where it has several."""
-    tables = []
-    if len(run.manifest.plans) > 1:
+    """Return what closures leave behind; tables by plan and by pool where a run has several."""
+    tables = [*_left_table(run, points)]
+    shapes = [run.shapes.at(point) for point in points]
+    if any(len(shape.plans) > 1 for shape in shapes) or not run.shapes.have_same_plans:
         tables.append(_plans_table(run, points))
-    pools = list(run.manifest.config["scenario"].get("pools", {}))
-    if len(pools) > 1:
-        tables.append(_pools_table(run, points, pools))
+    if any(len(shape.pools) > 1 for shape in shapes):
+        tables.append(_pools_table(run, points))
     return tables
+
+
+def _left_table(run: Run, points: Sequence[int]) -> Iterator[Table]:
+    """Yield what closures leave behind by point, unless they leave nothing.
+
+    A mean over all paths would be near no path, as most have nothing: it is the part of the paths
+    with any, and the mean over these.
+    """
+    names = {name: (part_with(name), mean_with(name)) for name in _LEFT}
+    found = {
+        (row["point"], row["outcome"]): _Mean(row["mean"], row["standard_error"])
+        for row in estimates(run, [part for parts in names.values() for part in parts]).to_pylist()
+    }
+    nothing = _Mean(None, None)
+    shown = [
+        name
+        for name, (part, _) in names.items()
+        if any(found.get((point, part), nothing).value for point in points)
+    ]
+    if not shown:
+        return
+    table = _table(("point", *(heading for name in shown for heading in _LEFT[name])))
+    for point in points:
+        cells = []
+        for part, those in (names[name] for name in shown):
+            cells.append(_figure(found.get((point, part)), 0, 100))
+            cells.append(_figure(found.get((point, those)), 0))
+        table.add_row(str(point), *cells)
+    yield table
 
 
 def _plans_table(run: Run, points: Sequence[int]) -> Table:
     """Return means over paths by point and plan: largest membership, cases, share by whole year."""
-    a_year = run.manifest.periods_per_year
-    years = range(min(YEARS_OF_PLANS, run.manifest.periods // a_year))
     with run.duckdb() as connection:
         peak, cases = (
             _means(
@@ -241,24 +277,29 @@ def _plans_table(run: Run, points: Sequence[int]) -> Table:
             for value in ("max(members)", "sum(cases)")
         )
         share = _yearly_shares(connection, run)
+    years = range(min(YEARS_OF_PLANS, _years_told(share)))
     names = (f"share\nyear {year + 1}\nyuan" for year in years)
     table = _table(("point", "plan", "peak\nmembers", "cases", *names))
     for point in points:
-        for plan in run.manifest.plans:
+        for plan in run.shapes.at(point).plans:
             figures = [_figure(found.get((point, plan)), 0) for found in (peak, cases)]
             figures += [_figure(share.get((point, plan, year)), 2) for year in years]
             table.add_row(str(point), plan, *figures)
     return table
 
 
-def _pools_table(run: Run, points: Sequence[int], pools: Sequence[str]) -> Table:
-    """Return means over paths by point and pool: membership, closure, what it left behind."""
+def _pools_table(run: Run, points: Sequence[int]) -> Table:
+    """Return means over paths by point and pool: membership, closure, what it left behind.
+
+    What a closure leaves is the mean over the paths in which it does, beside the part of the paths.
+    """
     expressions = {
         "peak_members": 0,
         "100 * (closure_cause <> 'none')::integer": 1,
         "closure_period": 1,
-        "uncovered_members": 0,
-        "unfunded_benefits": 0,
+        "case when closure_cause <> 'none' then uncovered_members end": 0,
+        "100 * (unfunded_benefits >= 0.01)::integer": 1,
+        "case when unfunded_benefits >= 0.01 then unfunded_benefits end": 0,
     }
     with run.duckdb() as connection:
         found = [
@@ -270,10 +311,13 @@ def _pools_table(run: Run, points: Sequence[int], pools: Sequence[str]) -> Table
             )
             for expression in expressions
         ]
-    headings = ("peak\nmembers", "closed\n%", "at\nperiod", "without\ncover", "unpaid\nyuan")
+    headings = (
+        *("peak\nmembers", "closed\n%", "then at\nperiod", "then without\ncover"),
+        *("unpaid\n%", "then\nyuan"),
+    )
     table = _table(("point", "pool", *headings))
     for point in points:
-        for pool in pools:
+        for pool in run.shapes.at(point).pools:
             columns = zip(found, expressions.values(), strict=True)
             cells = [_figure(means.get((point, pool)), decimals) for means, decimals in columns]
             table.add_row(str(point), pool, *cells)
@@ -286,29 +330,34 @@ def _means(
     relation: str,
     keys: Sequence[str] = ("point",),
 ) -> dict[tuple[Any, ...], _Mean]:
-    """Return the means of a relation's values over paths, by the values of the keys."""
+    """Return the means of a relation's values over the paths that have one, by the keys' values."""
     names = ", ".join(keys)
-    sql = f"select {names}, mean, standard_error from ({means_sql(run, relation, keys)})"
+    sql = f"select {names}, mean, standard_error from ({means_of_some_sql(run, relation, keys)})"
     rows = connection.execute(sql).fetchall()
     return {tuple(key): _Mean(mean, error) for *key, mean, error in rows}
 
 
 def _yearly_shares(connection: duckdb.DuckDBPyConnection, run: Run) -> dict[tuple[Any, ...], _Mean]:
-    """Return the mean share of a year by point, plan and year, over paths that ran it through."""
-    a_year = run.manifest.periods_per_year
+    """Return the mean share of a year by point, plan and year, over paths open throughout it."""
+    a_year = length_sql(run.planned_shapes, "periods_per_year", run.origin_sql)
     relation = f"""(
-        select point, path, plan, period // {a_year} as year, sum(share) as value
-        from periods group by all having count(*) = {a_year}
+        select point, path, plan, year, sum(share) as value from (
+            select *, {a_year} as a_year, period // {a_year} as year from periods
+        ) left join (
+            select point, path, pool, closure_period from pools
+        ) as closures using (point, path, pool)
+        where coalesce(period <= closure_period, true)
+        group by point, path, plan, year, a_year having count(*) = a_year
     )"""
     return _means(connection, run, relation, ("point", "plan", "year"))
 
 
-def _figure(mean: _Mean | None, decimals: int) -> str:
+def _figure(mean: _Mean | None, decimals: int, times: float = 1.0) -> str:
     """Return a mean with its standard error below it, as it stands in a table of many columns."""
     if mean is None or mean.value is None:
         return "–"
-    text = f"{mean.value:,.{decimals}f}"
-    return text if mean.error is None else f"{text}\n±{mean.error:,.{decimals}f}"
+    text = f"{mean.value * times:,.{decimals}f}"
+    return text if mean.error is None else f"{text}\n±{mean.error * times:,.{decimals}f}"
 
 
 def _people(heading: str, means: dict[int, _Mean]) -> _Column:
@@ -317,6 +366,11 @@ def _people(heading: str, means: dict[int, _Mean]) -> _Column:
     return _Column(
         f"{heading}\nm" if largest >= 1e6 else heading, means, 1e6 if largest >= 1e6 else 1
     )
+
+
+def _years_told(shares: Mapping[tuple[Any, ...], _Mean]) -> int:
+    """Return how many years there are shares of, by keys that end with the year."""
+    return 1 + max((key[-1] for key in shares), default=-1)
 
 
 def _causes_sql() -> str:
@@ -330,16 +384,18 @@ def _causes_sql() -> str:
         """
 
 
-def _share_columns(run: Run, shares: Mapping[tuple[Any, ...], _Mean]) -> list[_Column]:
-    """Return one column for each whole year of the main plan, `YEARS_SHOWN` at most."""
-    years = min(YEARS_SHOWN, run.manifest.periods // run.manifest.periods_per_year)
-    plan = run.manifest.plans[0]
+def _share_columns(
+    run: Run, points: Sequence[int], shares: Mapping[tuple[Any, ...], _Mean]
+) -> list[_Column]:
+    """Return a column for each whole year that main plans have shares of, `YEARS_SHOWN` at most."""
+    mains = {point: run.shapes.at(point).main_plan for point in points}
+    found = {key: mean for key, mean in shares.items() if mains.get(key[0]) == key[1]}
     return [
         _Column(
             f"share\nyear {year + 1}\nyuan",
-            {key[0]: mean for key, mean in shares.items() if key[1:] == (plan, year)},
+            {point: mean for (point, _, of), mean in found.items() if of == year},
         )
-        for year in range(years)
+        for year in range(min(YEARS_SHOWN, _years_told(found)))
     ]
 
 
@@ -366,9 +422,10 @@ def _points_table(
 def _heading(run: Run) -> str:
     """Return two lines: what the run is, and how far and how long it ran."""
     manifest = run.manifest
+    lengths = " or ".join(_lengths(run.shapes))
     size = (
         f"{_count(manifest.points, 'point')} × {_count(manifest.paths_per_point, 'path')} × "
-        f"{_count(manifest.periods, 'period')} ({manifest.periods_per_year} a year)"
+        f"{lengths}"
     )
     seconds = (
         f"wall {manifest.wall_seconds:.1f} s, kernels {manifest.kernel_seconds:.1f} s, "
@@ -379,6 +436,20 @@ def _heading(run: Run) -> str:
     return f"{manifest.scenario_title} [{run.folder.name}]\n{manifest.status}: {size}; {state}"
 
 
+def _lengths(shapes: Shapes) -> list[str]:
+    """Return the lengths that points have, for each number of periods that makes a year."""
+    found: dict[int, list[int]] = {}
+    for shape in shapes.distinct:
+        found.setdefault(shape.periods_per_year, []).append(shape.periods)
+    return [f"{_range(periods)} ({a_year} a year)" for a_year, periods in sorted(found.items())]
+
+
+def _range(periods: Sequence[int]) -> str:
+    """Return a number of periods, or the least and the greatest of several."""
+    least, most = min(periods), max(periods)
+    return _count(most, "period") if least == most else f"{least} to {most} periods"
+
+
 def _count(number: int, word: str) -> str:
     """Return a number and its word, in the plural where it needs it."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
@@ -386,10 +457,9 @@ def _count(number: int, word: str) -> str:
 
 def _closing_lines(run: Run, points: int) -> list[str]:
     """Return what stands under the table of a run."""
-    plans = run.manifest.plans
     is_pooled = isinstance(run, PooledRun)
     error = "" if is_pooled else "± is the Monte-Carlo standard error of a mean over paths. "
-    lines = [_NOTE.format(error=error, plan=f" (plan {plans[0]})" if len(plans) > 1 else "")]
+    lines = [_NOTE.format(error=error, plan=_main_plan(run.shapes))]
     if isinstance(run, PooledRun):
         lines.append(_pooling(run))
     if points > POINTS_SHOWN:
@@ -401,6 +471,14 @@ def _closing_lines(run: Run, points: int) -> list[str]:
         failed = _count(len({failure.point for failure in run.manifest.failures}), "point")
         lines.append(f"{failed} failed; manifest.json says which and why.")
     return lines
+
+
+def _main_plan(shapes: Shapes) -> str:
+    """Return whose share is shown, in brackets; nothing where no point has several plans."""
+    if all(len(shape.plans) == 1 for shape in shapes.distinct):
+        return ""
+    mains = {shape.main_plan for shape in shapes.distinct}
+    return f" (plan {mains.pop()})" if len(mains) == 1 else " (each point's first plan)"
 
 
 def _pooling(run: PooledRun) -> str:

@@ -66,7 +66,7 @@ def bands(
     known = [quantity.name for quantity in QUANTITIES]
     if unknown := [name for name in quantities if name not in known]:
         raise RunError(f"no quantity {unknown[0]!r}; there are {', '.join(known)}")
-    plans = list(run.manifest.plans) if plan is None else [plan]
+    plans = list(run.shapes.plans) if plan is None else [plan]
     wanted: list[object] = [list(quantities), list(points), plans, every]
     if run.rows("summary"):
         return asked(run, _chosen("summary"), wanted)
@@ -75,6 +75,13 @@ def bands(
             return _computed(connection, run, quantities, points, wanted)
         except duckdb.Error as error:
             raise RunError(f"{run.folder}: {error}") from error
+
+
+def of_main_plans(run: Run, table: pa.Table) -> pa.Table:
+    """Return the rows of a table with points and plans that are of each point's main plan."""
+    mains = {point: run.shapes.at(point).main_plan for point in table["point"].unique().to_pylist()}
+    keys = zip(table["point"].to_pylist(), table["plan"].to_pylist(), strict=True)
+    return table.filter(pa.array([mains[point] == plan for point, plan in keys], pa.bool_()))
 
 
 def _chosen(rows: str) -> str:
@@ -98,7 +105,7 @@ def _computed(
 ) -> pa.Table:
     """Return the same from the finished paths, on one thread as the table was written."""
     connection.execute("set threads = 1")
-    parts = described(connection, run.manifest.plans, points)
+    parts = described(connection, run.planned_shapes, points, run.origin_sql)
     if isinstance(run, PooledRun):
         parts = (_over_draws(connection, run, part, quantities) for part in parts)
     connection.register(

@@ -184,7 +184,7 @@ def series(
         Of `results.schema.QUANTITIES`: a path that has closed counts zero, or is left out, as it
         is said there.
     plan : str, optional
-        A plan of both runs; the first run's main plan without it.
+        A plan of both points; the main plan of the first without it.
     confidence : float
         Probability that an interval holds the difference, 0 to 1.
 
@@ -198,14 +198,21 @@ def series(
     Raises
     ------
     RunError
-        There is no such quantity, point or plan, `confidence` is no probability, or a file is
-        damaged.
+        There is no such quantity, point or plan, periods of the two differ in length,
+        `confidence` is no probability, or a file is damaged.
     """
     check_confidence(confidence)
-    plan = plan or first.run.manifest.plans[0]
     for side in (first, second):
         check_points(side.run, [side.point])
-        check_plan(side.run, plan)
+    shapes = [side.run.shapes.at(side.point) for side in (first, second)]
+    plan = plan or shapes[0].main_plan
+    for side in (first, second):
+        check_plan(side.run, plan, side.point)
+    if shapes[0].periods_per_year != shapes[1].periods_per_year:
+        raise RunError(
+            f"points {first.point} and {second.point} cannot be compared by period: "
+            f"{shapes[0].periods_per_year} and {shapes[1].periods_per_year} periods make a year"
+        )
     periods = _common_periods(first, second)
     here, there = (_by_period(side, quantity, plan, periods) for side in (first, second))
     both = sorted(here.keys() & there.keys())
@@ -245,7 +252,8 @@ def _common_periods(first: Side, second: Side) -> int:
     )
     found = [asked(side.run, sql, [side.point]).to_pylist()[0] for side in (first, second)]
     horizons = [row["horizon"] for row in found if row["horizon"] is not None]
-    return min(horizons, default=max(row["longest"] or 0 for row in found))
+    reached = min(horizons, default=max(row["longest"] or 0 for row in found))
+    return min(reached, *(side.run.shapes.at(side.point).periods for side in (first, second)))
 
 
 def _by_period(side: Side, quantity: str, plan: str, periods: int) -> dict[int, _Sample]:
@@ -254,10 +262,14 @@ def _by_period(side: Side, quantity: str, plan: str, periods: int) -> dict[int, 
     if quantity not in known:
         raise RunError(f"no quantity {quantity!r}; there are {', '.join(known)}")
     closed = "0" if known[quantity] == "all" else "null"
+    counted = "period <= closure_period" if known[quantity] == "open" else "true"
     sql = f"""
         with own as (
             select path, period, {quantity}::double as value
-            from periods where point = $1 and plan = $2
+            from periods left join (
+                select point, path, pool, closure_period from pools
+            ) as closures using (point, path, pool)
+            where point = $1 and plan = $2 and coalesce({counted}, true)
         ), grid as (
             select path, period::integer as period
             from paths, range($3) as every(period) where point = $1

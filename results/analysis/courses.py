@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results.analysis.outcomes import OUTCOMES, outcome_of
+from results.analysis.outcomes import OUTCOMES, RARE, mean_with, outcome_of
 from results.engine import connect
 from results.run import Run, RunError
 from results.schema import LAPSE_CAUSES, QUANTITIES
@@ -51,6 +51,8 @@ class Course:
     ----------
     paths, pools, periods, cells : pyarrow.Table
         The point's rows of these tables.
+    plans : tuple of str
+        Plans of the point, the main plan first.
     horizon : int
         Periods that a path can have.
     periods_per_year : int
@@ -61,6 +63,7 @@ class Course:
     pools: pa.Table
     periods: pa.Table
     cells: pa.Table
+    plans: tuple[str, ...]
     horizon: int
     periods_per_year: int
 
@@ -129,16 +132,20 @@ def course(run: Run, point: int) -> Course:
     }
     if not tables["paths"].num_rows:
         raise RunError(f"{run.folder}: no path of point {point} is finished")
+    shape = run.shapes.at(point)
     return Course(
-        **tables, horizon=run.manifest.periods, periods_per_year=run.manifest.periods_per_year
+        **tables,
+        plans=shape.plans,
+        horizon=shape.periods,
+        periods_per_year=shape.periods_per_year,
     )
 
 
 def fan(course: Course, quantity: str, plan: str) -> Float64:
     """Return quantiles of a quantity over the paths, period by period.
 
-    As in `summary`: of what a closed pool has none of, closed paths count zero; of what it has no
-    value of (a price, say), they are left out. Linear between order statistics.
+    As in `summary`: paths whose pool has ended count zero or are left out, and prices are taken
+    over the paths whose pool is open (`results.schema.Quantity`). Linear between order statistics.
 
     Parameters
     ----------
@@ -157,13 +164,17 @@ def fan(course: Course, quantity: str, plan: str) -> Float64:
     Raises
     ------
     RunError
-        There is no such quantity.
+        There is no such quantity or plan.
     """
-    known = {one.name: one for one in QUANTITIES}
+    known = {one.name: one.over for one in QUANTITIES}
     if quantity not in known:
         raise RunError(f"no quantity {quantity!r}; there are {', '.join(known)}")
+    if plan not in course.plans:
+        raise RunError(f"no plan {plan!r}; the point has {', '.join(course.plans)}")
     rows = _of_plan(course, plan)
-    missing = 0.0 if known[quantity].over == "all" else np.nan
+    if known[quantity] == "open":
+        rows = _while_open(course, rows)
+    missing = 0.0 if known[quantity] == "all" else np.nan
     grid = np.full((course.horizon, course.paths.num_rows), missing)
     numbers = np.sort(_whole(course.paths, "path"))
     places = np.searchsorted(numbers, _whole(rows, "path"))
@@ -200,6 +211,18 @@ def survival(course: Course, plan: str) -> Float64:
     closed = endings["closure_period"].drop_null().to_numpy().astype(np.int64)
     closures = np.bincount(closed, minlength=course.horizon)[: course.horizon]
     return np.asarray(1.0 - np.cumsum(closures) / course.paths.num_rows, np.float64)
+
+
+def _while_open(course: Course, rows: pa.Table) -> pa.Table:
+    """Return the rows of `periods` in which the pool has not closed in an earlier period."""
+    closures = course.pools.select(["path", "pool", "closure_period"])
+    with connect() as connection:
+        connection.register("found", _plain(rows))
+        connection.register("closures", _plain(closures))
+        return connection.sql(
+            "select found.* from found left join closures using (path, pool) "
+            "where coalesce(period <= closure_period, true) order by period, path"
+        ).to_arrow_table()
 
 
 def _endings(course: Course, plan: str) -> pa.Table:
@@ -239,10 +262,12 @@ def estimates(found: Mapping[str, Values]) -> dict[str, Estimate]:
 def differences(changed: Mapping[str, Values], base: Mapping[str, Values]) -> dict[str, Estimate]:
     """Return the mean differences of outcomes, changed less base, on the paths that both have.
 
-    Path by path, so that what a path's weather does to both falls out where they share a seed.
+    Path by path, so that what a path's weather does to both falls out where they share a seed. An
+    outcome that only some paths have is left out: other paths have it on either side.
     """
     found = {}
-    for name in (name for name in changed if name in base):
+    only_some = {mean_with(name) for name in RARE}
+    for name in (name for name in changed if name in base and name not in only_some):
         first, second = changed[name], base[name]
         _, here, there = np.intersect1d(
             first.path, second.path, assume_unique=True, return_indices=True

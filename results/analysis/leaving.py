@@ -11,7 +11,7 @@ from results.analysis.outcomes import asked
 from results.pooled import PooledRun
 from results.run import Run
 from results.schema import LAPSE_CAUSES
-from results.standard_error import means_sql
+from results.standard_error import means_of_some_sql, means_sql
 
 OTHERS: Final = "others"
 """Stands for the causes beyond the largest ones."""
@@ -126,10 +126,10 @@ def uncovered(run: Run, points: Sequence[int]) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        point : int32; from_age, to_age : int32, years; sex : string; mean, standard_error :
-        float64, members, over all paths of the point, one that stays open counting zero; q95 :
-        float64, members; closed : int64, paths with a closure. Nobody's padding is left out.
-        Without rows where nobody is left.
+        point : int32; from_age, to_age : int32, years; sex : string; mean, standard_error, q95 :
+        float64, members, over the paths of the point whose closure leaves anybody without cover;
+        closed : int64, how many these are; paths : int64, paths of the point. Fictitious accounts
+        are left out. Without rows where nobody is left.
 
     Raises
     ------
@@ -144,18 +144,20 @@ def uncovered(run: Run, points: Sequence[int]) -> pa.Table:
         ), bands as (
             select distinct point, from_age, to_age, sex from found
         ), grid as (
-            select point, path, from_age, to_age, sex, coalesce(members, 0) as value
+            select point, path, from_age, to_age, sex,
+                case when uncovered_members > 0 then coalesce(members, 0) end as value
             from paths join bands using (point)
             left join found using (point, path, from_age, to_age, sex)
         ), closures as (
-            select point, count(*) filter (uncovered_members > 0) as closed
+            select point, count(*) filter (uncovered_members > 0) as closed, count(*) as paths
             from paths group by point
         )
         select point, from_age, to_age, sex::varchar as sex, any_value(mean) as mean,
             any_value(standard_error) as standard_error,
-            quantile_cont(value, 0.95) as q95, any_value(closed) as closed
+            quantile_cont(value, 0.95) as q95, any_value(closed) as closed,
+            any_value(paths) as paths
         from grid join closures using (point)
-        join ({means_sql(run, "grid", ("point", "from_age", "to_age", "sex"))})
+        join ({means_of_some_sql(run, "grid", ("point", "from_age", "to_age", "sex"))})
             using (point, from_age, to_age, sex)
         where closed > 0 group by all order by point, from_age, sex desc
         """

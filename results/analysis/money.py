@@ -347,23 +347,16 @@ def _platforms(run: Run, points: Sequence[int]) -> tuple[list[float], list[list[
     from configs.sweep import Config, scenario_at, settings_at
 
     config = Config.model_validate(run.manifest.config)
-    unnamed = _only_pool(run)
     funding, keepers = [], []
     for point in points:
         # only where it matters: a scenario is built in milliseconds, and there may be 10**4 points
         fields = {path.split(".")[0] for path in settings_at(config, point)}
         own = fields & {"platform", "pools"}
         scenario = scenario_at(config, point) if own else config.scenario
-        names = list(scenario.pools) or unnamed
+        names = run.shapes.at(point).pools
         platforms = [pool.platform or scenario.platform for pool in pools_of(scenario)]
         funding.append(float(sum(platform.funding_yuan for platform in platforms)))
         keepers.append(
             [n for n, p in zip(names, platforms, strict=True) if p.interest_to == "platform"]
         )
     return funding, keepers
-
-
-def _only_pool(run: Run) -> list[str]:
-    """Return the name under which the rows have the pool of a scenario that names none."""
-    found = asked(run, "select distinct pool::varchar as pool from periods")
-    return [str(name) for name in found["pool"].to_pylist()] or [""]

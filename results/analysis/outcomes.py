@@ -9,6 +9,7 @@ nothing was moved) is left out, and `paths` says how many remain.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ import pyarrow.types as kinds
 from results.pooled import PooledRun
 from results.run import Run, RunError
 from results.schema import TABLES
-from results.standard_error import means_sql
+from results.shapes import length_sql
+from results.standard_error import means_of_some_sql
 
 Better = Literal["less", "more", "neither"]
 """Which way an outcome improves for the members."""
@@ -57,13 +59,19 @@ class Outcome:
     value: str
     source: str = "paths"
 
-    def relation(self, periods_per_year: int) -> str:
-        """Return the SQL of a relation point, path, value; missing values are left out."""
+    def relation(self, periods_per_year: int | str, are_all: bool = False) -> str:
+        """Return the SQL of a relation point, path, value.
+
+        Parameters
+        ----------
+        periods_per_year : int or str
+            Periods of a year, or their SQL on a row of `paths`.
+        are_all : bool
+            Whether rows whose value is missing are in it; they are left out otherwise.
+        """
         value = self.value.format(periods_per_year=periods_per_year)
-        return (
-            f"(select point, path, ({value})::double as value from {self.source} "
-            f"where ({value}) is not null)"
-        )
+        known = "" if are_all else f" where ({value}) is not null"
+        return f"(select point, path, ({value})::double as value from {self.source}{known})"
 
 
 _MOVED: Final = """(
@@ -85,9 +93,10 @@ OUTCOMES: Final = {
         Outcome(
             "share_a_year",
             "yuan a year",
-            "billed to a member present throughout, by year of the pool's life",
+            "billed to a member present throughout, by year until the pool closes",
             "less",
-            "share_total * {periods_per_year} / nullif(periods_run, 0)",
+            "share_total * {periods_per_year} "
+            "/ nullif(coalesce(closure_period + 1, periods_run), 0)",
         ),
         Outcome("share_max", "yuan", "largest share of one period", "less", "share_max"),
         Outcome("peak_members", "members", "largest membership", "more", "peak_members"),
@@ -148,7 +157,55 @@ OUTCOMES: Final = {
         ),
     )
 }
-"""The outcomes that reports show, by name and in their order."""
+"""The outcomes of a path, by name and in their order."""
+
+RARE: Final = ("uncovered_members", "unfunded_benefits", "lost_deposits")
+"""Outcomes that are nothing on most paths, mostly those that stay open, and large on the others.
+
+Their mean over all paths is near no path. They are shown as two figures: the part of the paths with
+any, and the mean over these.
+"""
+
+
+def part_with(name: str) -> str:
+    """Return the name of the outcome "whether there is any" of one of `RARE`."""
+    return f"{name}_any"
+
+
+def mean_with(name: str) -> str:
+    """Return the name of the outcome that one of `RARE` is on the paths where there is any."""
+    return f"{name}_if_any"
+
+
+def _split(outcome: Outcome) -> tuple[Outcome, Outcome]:
+    """Return a rare outcome as whether there is any, and how much where there is any."""
+    there = f"{outcome.value} >= {CENT}"
+    return (
+        dataclasses.replace(
+            outcome,
+            name=part_with(outcome.name),
+            unit="part of the paths",
+            meaning=f"there are {outcome.meaning}",
+            value=f"({there})::int",
+        ),
+        dataclasses.replace(
+            outcome,
+            name=mean_with(outcome.name),
+            meaning=f"{outcome.meaning}, on the paths where there are any",
+            value=f"case when {there} then {outcome.value} end",
+        ),
+    )
+
+
+SPLIT: Final = {part.name: part for name in RARE for part in _split(OUTCOMES[name])}
+"""The two figures of each of `RARE`, by name."""
+
+SHOWN: Final = tuple(
+    shown
+    for name in OUTCOMES
+    for shown in ((part_with(name), mean_with(name)) if name in RARE else (name,))
+)
+"""The outcomes that are shown as means with errors, in order: `OUTCOMES` with `RARE` ones split."""
 
 _LEVELS: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
@@ -161,8 +218,8 @@ def outcome_of(name: str) -> Outcome:
     RunError
         There is none of that name; the message has the nearest.
     """
-    if name in OUTCOMES:
-        return OUTCOMES[name]
+    if name in OUTCOMES or name in SPLIT:
+        return OUTCOMES.get(name) or SPLIT[name]
     columns = {
         column.name: column
         for column in TABLES["paths"].columns
@@ -199,7 +256,7 @@ def values(run: Run, name: str, points: Sequence[int] | None = None) -> pa.Table
     RunError
         There is no such outcome, or a file is damaged.
     """
-    relation = outcome_of(name).relation(run.manifest.periods_per_year)
+    relation = outcome_of(name).relation(_a_year(run))
     wanted = "" if points is None else "where point in (select unnest($1::integer[]))"
     sql = f"select point, path, value from {relation} {wanted} order by point, path"
     return asked(run, sql, [] if points is None else [list(points)])
@@ -230,13 +287,16 @@ def estimates(run: Run, names: Sequence[str] = tuple(OUTCOMES)) -> pa.Table:
     quantiles = ", ".join(
         f"quantile_cont(value, {level}) as {column}" for column, level in _LEVELS.items()
     )
+    a_year = _a_year(run)
     parts = []
     for rank, name in enumerate(names):
-        relation = outcome_of(name).relation(run.manifest.periods_per_year)
+        outcome = outcome_of(name)
+        relation = outcome.relation(a_year)
         figures, source = "avg(value) as mean, stddev_samp(value) / sqrt(count(*))", relation
         if isinstance(run, PooledRun):
+            means = means_of_some_sql(run, outcome.relation(a_year, are_all=True))
             figures = "any_value(mean) as mean, any_value(standard_error)"
-            source = f"{relation} join ({means_sql(run, relation)}) using (point)"
+            source = f"{relation} join ({means}) using (point)"
         parts.append(
             f"select point, {rank} as rank, '{name}' as outcome, {figures} as standard_error, "
             f"stddev_samp(value) as sd, {quantiles}, count(*) as paths from {source} group by point"
@@ -246,11 +306,17 @@ def estimates(run: Run, names: Sequence[str] = tuple(OUTCOMES)) -> pa.Table:
     return asked(run, sql)
 
 
-def check_plan(run: Run, plan: str | None) -> None:
-    """Raise RunError where a plan is named that the run has not; the message has those it has."""
-    plans = run.manifest.plans
+def _a_year(run: Run) -> str:
+    """Return the SQL of the periods of a year on a row of `paths`."""
+    return length_sql(run.planned_shapes, "periods_per_year", run.origin_sql)
+
+
+def check_plan(run: Run, plan: str | None, point: int | None = None) -> None:
+    """Raise RunError where a plan is named that the run, or one of its points, does not have."""
+    plans = run.shapes.plans if point is None else run.shapes.at(point).plans
     if plan is not None and plan not in plans:
-        raise RunError(f"no plan {plan!r}; {run.folder.name} has {', '.join(plans)}")
+        of = run.folder.name if point is None else f"point {point} of {run.folder.name}"
+        raise RunError(f"no plan {plan!r}; {of} has {', '.join(plans)}")
 
 
 def check_points(run: Run, points: Sequence[int] | None) -> None:

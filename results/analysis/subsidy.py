@@ -17,15 +17,17 @@ import pyarrow as pa
 
 from results.analysis.outcomes import asked, check_plan, check_points
 from results.run import Run
+from results.shapes import length_sql
 from results.standard_error import means_sql
 
 _YEARLY: Final = """
     with found as (
-        select point, path, from_age, to_age, sex::varchar as sex, sum(exposure) / $2 as years,
+        select point, path, from_age, to_age, sex::varchar as sex,
+            sum(exposure) / any_value({a_year}) as years,
             sum(paid) as paid, sum(received) as received, sum(expected) as expected
         from cells
         where point in (select unnest($1::integer[])) and health <> 'padding'
-            and ($3::varchar is null or plan = $3)
+            and ($2::varchar is null or plan = $2)
         group by all
     ), shared as (
         select *, expected * sum(paid) over whole / nullif(sum(expected) over whole, 0) as fair
@@ -66,13 +68,14 @@ _FIGURES: Final = {
 
 
 def _question(run: Run) -> str:
-    """Return the SQL of `subsidy`; its parameters are points, periods of a year and plan."""
+    """Return the SQL of `subsidy`; its parameters are points and plan."""
     keys = ", ".join(_KEYS)
     columns = ", ".join(
         f"any_value({figure}) filter (name = '{name}') as {column}"
         for column, (figure, name) in _FIGURES.items()
     )
-    return f"""{_YEARLY}
+    a_year = length_sql(run.planned_shapes, "periods_per_year", run.origin_sql)
+    return f"""{_YEARLY.format(a_year=a_year)}
         select {keys}, {columns}
         from ({means_sql(run, "entries", (*_KEYS, "name"))}) join counted using ({keys})
         group by {keys} order by point, from_age, sex desc
@@ -109,4 +112,4 @@ def subsidy(run: Run, points: Sequence[int], plan: str | None = None) -> pa.Tabl
     """
     check_points(run, points)
     check_plan(run, plan)
-    return asked(run, _question(run), [list(points), run.manifest.periods_per_year, plan])
+    return asked(run, _question(run), [list(points), plan])

@@ -27,6 +27,7 @@ import pyarrow as pa
 from results.analysis.outcomes import asked, check_confidence, check_points
 from results.pooled import PooledRun
 from results.run import Run, RunError
+from results.shapes import length_sql
 from results.standard_error import crossed_sql
 
 OPEN: Final = "open"
@@ -92,11 +93,12 @@ def _check_pool(run: Run, pool: str | None) -> None:
 def _question(run: Run, points: Sequence[int] | None, pool: str | None) -> tuple[str, list[object]]:
     """Return the SQL that counts the paths of each state by point and period, and its parameters.
 
-    The horizon of a point is what its open paths lasted; where all have closed, the run's.
+    The horizon of a point is what its open paths lasted; where all have closed, its own length.
     """
     wanted = None if points is None else list(points)
     table, own = ("paths", "true") if pool is None else ("pools", "pool = $2")
-    counts = _COUNTS.format(open=OPEN, table=table, own=own)
+    planned = length_sql(run.planned_shapes, "periods", run.origin_sql)
+    counts = _COUNTS.format(open=OPEN, table=table, own=own, planned=planned)
     sql = f"{counts} select *, paths::double as independent from standing"
     if isinstance(run, PooledRun):
         sql = f"""{counts}, {_over_draws(run)}
@@ -104,19 +106,20 @@ def _question(run: Run, points: Sequence[int] | None, pool: str | None) -> tuple
                     standing / paths * (1 - standing / paths) / variance)), fewest) as independent
             from standing join errors using (point, period, state)
             """
-    ordered = f"{sql} order by point, rank, state, period"
-    return ordered, [wanted, pool, run.manifest.periods]
+    return f"{sql} order by point, rank, state, period", [wanted, pool]
 
 
 _COUNTS: Final = """
     with chosen as (
-        select point, path, closure_cause::varchar as cause, closure_period as ended, periods_run
+        select point, path, closure_cause::varchar as cause, closure_period as ended, periods_run,
+            {planned} as planned
         from {table}
         where ($1::integer[] is null or point in (select unnest($1::integer[])))
             and ($2::varchar is null or {own})
     ), sizes as (
         select point, count(*) as paths,
-            coalesce(max(periods_run) filter (ended is null), greatest($3, max(periods_run)))
+            coalesce(max(periods_run) filter (ended is null),
+                greatest(max(planned), max(periods_run)))
                 as horizon
         from chosen group by point
     ), states as (

@@ -120,8 +120,7 @@ def _tips(language: Language, *fields: str) -> list[Any]:
 def fans(
     language: Language,
     quantities: Sequence[str],
-    points: Mapping[int, str],
-    plans: Sequence[str],
+    choices: Mapping[str, Mapping[Any, str]],
 ) -> Spec:
     """Draw bands over time, one panel a quantity; a brush over the lowest chooses the years.
 
@@ -131,10 +130,9 @@ def fans(
         Language.
     quantities : sequence of str
         What is drawn, from the top.
-    points : mapping of int to str
-        Points that can be chosen, and their settings.
-    plans : sequence of str
-        Plans that can be chosen.
+    choices : mapping of str to mapping
+        Columns that rows are chosen by: `plan` and `point`, or `course` for both together; and
+        the words of each value.
     """
     import altair as alt
 
@@ -151,8 +149,10 @@ def fans(
         .add_params(brush)
     )
     chart = alt.vconcat(*panels, overview, spacing=14)
-    chart = _chosen(chart, "plan", {plan: plan for plan in plans}, term("plan").of(language))
-    return spec_of(_chosen(chart, "point", points, term("setting").of(language)))
+    words = {"plan": "plan", "point": "setting", "course": "setting"}
+    for column, options in choices.items():
+        chart = _chosen(chart, column, options, term(words[column]).of(language))
+    return spec_of(chart)
 
 
 def _fan(language: Language, quantity: str, x: Any) -> Any:
@@ -337,13 +337,14 @@ def survival(
 ) -> Spec:
     """Draw the part of the paths that is open, and closed by cause, with the interval of the first.
 
-    The parts add to one at every period.
+    The parts add to one at every period. What holds after a period is drawn over the whole of it:
+    the data begin with the start, where every path is open.
     """
     import altair as alt
 
     states = ["open", *causes]
     base = alt.Chart(chart_data(), width=WIDTH, height=240).encode(_years(language))
-    parts = base.mark_area(interpolate="step-after", opacity=0.85).encode(
+    parts = base.mark_area(interpolate="step-before", opacity=0.85).encode(
         alt.Y(
             "part:Q",
             title=term("part_of_paths").of(language),
@@ -359,7 +360,7 @@ def survival(
     )
     open_ones = base.transform_filter("datum.state === 'open'")
     bounds = [
-        open_ones.mark_line(interpolate="step-after", strokeDash=[4, 3], strokeWidth=1).encode(
+        open_ones.mark_line(interpolate="step-before", strokeDash=[4, 3], strokeWidth=1).encode(
             y=f"{bound}:Q", color=alt.value("currentColor")
         )
         for bound in ("low", "high")
@@ -378,7 +379,7 @@ def uncovered(language: Language, points: Mapping[int, str]) -> Spec:
         alt.XOffset("sex:N", sort=list(_SEXES)),
     )
     bars = base.mark_bar().encode(
-        _number(language, "mean", term("uncovered_members").of(language)),
+        _number(language, "mean", term("uncovered_members_if_any").of(language)),
         _kinds(language, "sex", _SEXES),
         tooltip=_tips(language, "ages:N", "mean:Q", "standard_error:Q"),
     )

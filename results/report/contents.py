@@ -15,8 +15,17 @@ import pyarrow as pa
 
 from configs.plausibility import warnings_of
 from configs.sweep import Config
-from results.analysis.outcomes import OUTCOMES, estimates
+from results.analysis.outcomes import (
+    OUTCOMES,
+    RARE,
+    SHOWN,
+    SPLIT,
+    estimates,
+    mean_with,
+    part_with,
+)
 from results.analysis.survival import OPEN, survival
+from results.brief import told_points
 from results.places import Folder
 from results.pooled import PooledRun, pooled
 from results.report import course, sweep
@@ -34,6 +43,8 @@ LEAST_OVER_TIME: Final = 6
 
 LEFT: Final = ("uncovered_members", "unfunded_benefits")
 """What a closure leaves behind."""
+
+_UNITS: Final = (Text("members", "名"), Text("yuan", "元"))
 
 SIDE_BY_SIDE: Final = 6
 """Points that are shown side by side."""
@@ -59,8 +70,8 @@ def report(run: Run, against: Run | None = None) -> Report:
             f"{run.folder}: nothing to report, no path is finished; run the configuration again"
         )
     whole = pooled(run)
-    found = estimates(whole)
-    rows = whole.arrow("points").to_pylist()
+    found = estimates(whole, (*OUTCOMES, *SPLIT))
+    rows = told_points(whole.arrow("points").to_pylist(), whole.manifest.config.get("sweep", {}))
     finished = set(found["point"].to_pylist())
     labels = labels_of([row for row in rows if row["point"] in finished])
     shown = _shown(whole, rows, labels)
@@ -93,7 +104,7 @@ def _shown(
 ) -> dict[int, str]:
     """Return the points whose course is shown, and their names."""
     there = [row["point"] for row in rows if row["point"] in labels]
-    most = max(LEAST_OVER_TIME, POINTS_OVER_TIME // len(run.manifest.plans))
+    most = max(LEAST_OVER_TIME, POINTS_OVER_TIME // len(run.shapes.plans))
     last, count = len(there) - 1, min(len(there), most)
     chosen = [there[round(place * last / max(1, count - 1))] for place in range(count)]
     return {point: labels[point] for point in chosen}
@@ -141,7 +152,7 @@ def _outcomes_table(
             values if is_number else ["–" if value is None else str(value) for value in values]
         )
         headings.append(Heading(path, Text(names[path], names[path]), number=is_number))
-    for outcome in OUTCOMES:
+    for outcome in SHOWN:
         means, errors = _column(found, outcome, data["point"])
         if any(mean for mean in means):
             data |= {outcome: means, f"{outcome}_standard_error": errors}
@@ -150,8 +161,11 @@ def _outcomes_table(
         "outcomes",
         Text("Points and their outcomes", "各参数点的结果"),
         Text(
-            "A click on a heading sorts by it; outcomes that are nought everywhere are left out.",
-            "点击表头可排序；各点均为零的指标不列出。",
+            "A click on a heading sorts by it; outcomes that are 0 everywhere are left out. What "
+            "only some paths have is given as the part of the paths that have any, and as the mean "
+            "over these.",
+            "点击表头可排序；各点均为零的指标不列出。仅部分路径出现的指标分为两列："
+            "出现该情形的路径占比，以及这些路径的均值。",
         ),
         headings,
         data,
@@ -220,24 +234,44 @@ def _left(run: Run, shown: Mapping[int, str]) -> Iterator[Text]:
     """Yield what closures leave behind at the first point shown, in words."""
     point, name = next(iter(shown.items()))
     closed, low, high = _closed(run, point)
+    names = (*LEFT, *SPLIT)
     rows = {
-        row["outcome"]: row for row in estimates(run, LEFT).to_pylist() if row["point"] == point
+        row["outcome"]: row for row in estimates(run, names).to_pylist() if row["point"] == point
     }
-    left, unpaid = (rows[outcome] for outcome in LEFT)
+    paths = rows[LEFT[0]]["paths"]
+    left, unpaid = (
+        _if_any(rows, outcome, unit) for outcome, unit in zip(LEFT, _UNITS, strict=True)
+    )
     setting = Text(f"{name}: ", f"{name}：") if name else Text("", "")
-    pools = run.manifest.config["scenario"].get("pools", {})
-    what = Text("the pool closes", "关闭")
+    pools = run.shapes.at(point).pools
+    what = Text("the pool closes" if name else "The pool closes", "关闭")
     if len(pools) > 1:
-        what = Text(f"the last of {len(pools)} pools closes", f"{len(pools)} 个互助池全部关闭")
+        article = "the" if name else "The"
+        last = f"{article} last of {len(pools)} pools closes"
+        what = Text(last, f"{len(pools)} 个互助池全部关闭")
     yield Text(
-        f"{setting.en}{what.en} on {closed:.1%} of {left['paths']} paths (95 % interval {low:.1%} "
-        f"to {high:.1%}). By closures {left['mean']:,.0f} members{_margin(left)} are left without "
-        f"cover on average (on 95 % of the paths at most {left['q95']:,.0f}), and "
-        f"{unpaid['mean']:,.0f} yuan{_margin(unpaid)} of benefits stay unpaid.",
-        f"{setting.zh}{left['paths']} 条路径中 {closed:.1%} {what.zh}"
-        f"（95% 区间 {low:.1%}–{high:.1%}）。因关闭平均 {left['mean']:,.0f} 名成员"
-        f"{_margin(left)}失去保障（95% 的路径不超过 {left['q95']:,.0f} 名），"
-        f"{unpaid['mean']:,.0f} 元{_margin(unpaid)}互助金未兑付。",
+        f"{setting.en}{what.en} on {closed:.1%} of {paths} paths (95 % interval {low:.1%} "
+        f"to {high:.1%}). Closures leave members without cover {left.en}. Benefits stay unpaid "
+        f"{unpaid.en}.",
+        f"{setting.zh}{paths} 条路径中 {closed:.1%} {what.zh}"
+        f"（95% 区间 {low:.1%}–{high:.1%}）。因关闭而有成员失去保障：{left.zh}。"
+        f"互助金未兑付：{unpaid.zh}。",
+    )
+
+
+def _if_any(rows: Mapping[str, Mapping[str, Any]], outcome: str, unit: Text) -> Text:
+    """Return on which part of the paths there is any of a rare outcome, and the mean over these."""
+    part, those = rows[part_with(outcome)], rows.get(mean_with(outcome))
+    if those is None:
+        return Text("on none of the paths", "无此情形")
+    share, error = part["mean"], part["standard_error"]
+    around = "" if error is None else f" ± {100 * error:.1f}"
+    amount = f"{those['mean']:,.0f}{_margin(those)}"
+    return Text(
+        f"on {100 * share:.1f}{around} % of the paths: {amount} {unit.en} on average over these, "
+        f"at most {those['q95']:,.0f} on 95 % of these",
+        f"{100 * share:.1f}{around} % 的路径，这些路径平均 {amount} {unit.zh}"
+        f"（其中 95% 不超过 {those['q95']:,.0f}）",
     )
 
 
@@ -291,10 +325,15 @@ def _typed(file: Folder) -> str:
 def _needed(found: pa.Table, labels: Mapping[int, str]) -> Rows:
     """Return how many paths each outcome of the first point would need for ± 1 %."""
     point = next(iter(labels))
+    # a mean over some of the paths would need a number of these, not of all
+    precise = [name for name in SHOWN if name not in map(mean_with, RARE)]
     rows = [
         row
         for row in found.to_pylist()
-        if row["point"] == point and row["mean"] and row["sd"] is not None
+        if row["point"] == point
+        and row["mean"]
+        and row["sd"] is not None
+        and row["outcome"] in precise
     ]
     data = {
         "outcome": [term(row["outcome"]) for row in rows],

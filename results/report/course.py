@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results.analysis.bands import bands
+from results.analysis.bands import bands, of_main_plans
 from results.analysis.leaving import lapses, uncovered
 from results.analysis.money import members_money, money
 from results.analysis.subsidy import subsidy
-from results.analysis.survival import survival
+from results.analysis.survival import OPEN, survival
 from results.report import charts
 from results.report.figure import INTERVAL, Figure
 from results.report.words import Text
@@ -20,6 +20,9 @@ from results.run import Run
 
 Points = Mapping[int, str]
 """Points and their settings in words."""
+
+Choices = Mapping[str, Mapping[Any, str]]
+"""What can be chosen: columns of a figure's data, and the values of each with their words."""
 
 OVER_TIME: Final = ("share", "cases", "members")
 MARKET: Final = "all"
@@ -30,38 +33,66 @@ IN_MULTIPLES: Final = ("share", "members")
 
 def over_time(run: Run, points: Points) -> Figure:
     """Return share, cases and members over time with their bands, of points and plans to choose."""
-    plans = run.manifest.plans
+    found = with_years(run, bands(run, OVER_TIME, list(points)))
+    found, choices = _with_choices(run, points, found)
     return Figure(
         "over_time",
         Text("Share, claims and members over time", "分摊、互助人数与成员数"),
         Text(
             "Line: median over the paths; dark band: middle half; light band: 5–95 %. The share is "
-            "over paths still running, the others over all, a closed pool counting none. Drag over "
-            "the lowest strip to choose the years; point at a year for its figures.",
-            "线为各路径中位数，深色带为中间 50%，浅色带为 5–95%。分摊仅计仍在运行的路径，"
-            "其余计全部路径（已关闭的互助池计零）。在最下方拖动可选择年份，指向某年可查看数值。",
+            "over the paths whose pool is open: it ends with the closure, as nobody is covered "
+            "while a pool winds down. Claims and members are over all paths, a pool that has ended "
+            "counting none. Drag over the lowest strip to choose the years; point at a year for "
+            "its figures.",
+            "线为各路径中位数，深色带为中间 50%，浅色带为 5–95%。分摊仅计互助池尚未关闭的路径"
+            "（清算期内无人受保障，不计入）；互助人数与成员数计全部路径（已终止的互助池计零）。"
+            "在最下方拖动可选择年份，指向某年可查看数值。",
         ),
-        with_years(run, bands(run, OVER_TIME, list(points))),
-        lambda language: charts.fans(language, OVER_TIME, points, plans),
+        found,
+        lambda language: charts.fans(language, OVER_TIME, choices),
     )
+
+
+def _with_choices(run: Run, points: Points, found: pa.Table) -> tuple[pa.Table, Choices]:
+    """Return the data with what can be chosen of them: points and plans.
+
+    They are chosen apart where all points have the same plans, otherwise together, by a column of
+    their own.
+    """
+    if run.shapes.have_same_plans:
+        return found, {"plan": {plan: plan for plan in run.shapes.plans}, "point": points}
+    words = {
+        f"{point} {plan}": " · ".join(filter(None, (name, plan)))
+        for point, name in points.items()
+        for plan in run.shapes.at(point).plans
+    }
+    keys = zip(found["point"].to_pylist(), found["plan"].to_pylist(), strict=True)
+    course = pa.array([f"{point} {plan}" for point, plan in keys], pa.string())
+    return found.append_column("course", course), {"course": words}
 
 
 def with_years(run: Run, table: pa.Table) -> pa.Table:
     """Return a table with the end of each row's period in years since the start."""
     periods = pc.add(table["period"].cast(pa.float64()), 1.0)
-    return table.append_column("year", pc.divide(periods, float(run.manifest.periods_per_year)))
+    a_year = {
+        point: float(run.shapes.at(point).periods_per_year)
+        for point in table["point"].unique().to_pylist()
+    }
+    years = pa.array([a_year[point] for point in table["point"].to_pylist()], pa.float64())
+    return table.append_column("year", pc.divide(periods, years))
 
 
 def multiples(run: Run, points: Points) -> Figure:
     """Return small multiples of share and members by setting."""
-    found = with_years(run, bands(run, IN_MULTIPLES, list(points), run.manifest.plans[0]))
+    found = with_years(run, of_main_plans(run, bands(run, IN_MULTIPLES, list(points))))
     names = pa.array([points[point] for point in found["point"].to_pylist()], pa.string())
     return Figure(
         "side_by_side",
         Text("Settings side by side", "各参数组合对比"),
         Text(
-            "On common scales: line the median, bands the middle half and 5–95 % of the paths.",
-            "同一坐标：线为中位数，带为中间 50% 与 5–95%。",
+            "Each setting's first plan, on common scales: line the median, bands the middle half "
+            "and 5–95 % of the paths.",
+            "各参数组合的首个计划，同一坐标：线为中位数，带为中间 50% 与 5–95%。",
         ),
         found.append_column("setting", names),
         lambda language: charts.multiples(language, IN_MULTIPLES, list(points.values())),
@@ -163,10 +194,11 @@ def who_pays(run: Run, points: Points) -> Figure:
 
 def endings(run: Run, points: Points) -> Figure:
     """Return survival over time, closed ones by cause: of the market and of each of its pools."""
-    names = list(run.manifest.config["scenario"].get("pools", {}))
-    pools = names if len(names) > 1 else []
-    parts = [(MARKET, survival(run, list(points)))]
-    parts += [(pool, survival(run, list(points), pool)) for pool in pools]
+    several = any(len(run.shapes.at(point).pools) > 1 for point in points)
+    named = (pool for point in points for pool in run.shapes.at(point).pools)
+    pools = list(dict.fromkeys(named)) if several else []
+    parts = [(MARKET, _from_start(survival(run, list(points))))]
+    parts += [(pool, _from_start(survival(run, list(points), pool))) for pool in pools]
     found = pa.concat_tables(
         part.append_column("pool", pa.array([pool] * part.num_rows, pa.string()))
         for pool, part in parts
@@ -179,14 +211,31 @@ def endings(run: Run, points: Points) -> Figure:
         Text("How long the pool lives", "互助池存续"),
         Text(
             "Part of the paths on which the pool is open (grey) after each period, and closed by "
-            "cause above it. Dashed: 95 % interval of the open part. A market of several pools is "
-            "open while one of them is.",
-            "每期末仍在运行的路径占比（灰），其上为按原因关闭的占比。虚线为运行占比的 95% 区间。"
+            "cause above it; each step is one period wide. Dashed: 95 % interval of the open part. "
+            "A market of several pools is open while one of them is.",
+            "每期末仍在运行的路径占比（灰），其上为按原因关闭的占比；每级宽一期。"
+            "虚线为运行占比的 95% 区间。"
             "多池市场在至少一池运行时视为运行中。",
         ),
         with_years(run, found).append_column("rank", rank),
         lambda language: charts.survival(language, causes, points, [MARKET, *pools]),
     )
+
+
+def _from_start(table: pa.Table) -> pa.Table:
+    """Return survival with the start before its first period (-1), where every path is open."""
+    first = table.filter(pc.equal(table["period"], 0))
+    is_open = pc.equal(first["state"], OPEN)
+    start = {
+        "period": pa.array([-1] * first.num_rows, pa.int32()),
+        **{name: pc.cast(is_open, pa.float64()) for name in ("part", "low", "high")},
+        "at_risk": first["paths"],
+        "closed": pa.array([0] * first.num_rows, pa.int64()),
+    }
+    for name, values in start.items():
+        place = first.schema.get_field_index(name)
+        first = first.set_column(place, first.schema.field(name), values)
+    return pa.concat_tables([first, table])
 
 
 def left_uncovered(run: Run, points: Points) -> Iterator[Figure]:
@@ -199,9 +248,11 @@ def left_uncovered(run: Run, points: Points) -> Iterator[Figure]:
         "uncovered",
         Text("Who is left without cover", "谁会失去保障"),
         Text(
-            "Members of the pool as it closes, by age and sex: mean over all paths, one that stays "
-            "open counting zero, with its 95 % interval.",
-            "关闭时的成员，按年龄与性别：全部路径均值（未关闭计零）及其 95% 区间。",
+            "Members of the pool as it closes, by age and sex: mean over the paths on which a "
+            "closure leaves anybody without cover, with its 95 % interval. The part of the paths "
+            "on which it does is in the table of outcomes.",
+            "关闭时的成员，按年龄与性别：仅计因关闭而有成员失去保障的路径的均值及其 95% 区间；"
+            "此类路径的占比见结果一览表。",
         ),
         _with_bounds(_with_ages(found)),
         lambda language: charts.uncovered(language, some),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from configs.shapes import Shape
+from results.brief import told_apart, told_columns
 from results.pooled import PooledRun, drawn_columns, pooled
 from results.report.words import Text
 from results.run import Run
@@ -22,6 +24,7 @@ RULES: Final = {
 
 _VALUES_TOLD: Final = 8
 _PLANS_TOLD: Final = 12
+_LENGTHS_TOLD: Final = 3
 _DESIGNS: Final = {
     "grid": Text("every combination of", "所有组合："),
     "list": Text("values in turn of", "依次取值："),
@@ -108,31 +111,52 @@ def _size(run: Run) -> Text:
     """Return the size of the run."""
     manifest = run.manifest
     scenario = manifest.config["scenario"]
-    years = manifest.periods / manifest.periods_per_year
-    engine = scenario.get("engine", "cohort")
     kinds = {
         "cohort": Text(
             "members counted by age, sex, health and motive", "按年龄、性别、健康与动机分组计数"
         ),
         "member": Text("every member simulated on their own", "逐个成员模拟"),
     }
-    how = kinds.get(engine, Text(engine, engine))
+    swept = manifest.axes.get("engine", ())
+    engines = dict.fromkeys([scenario.get("engine", "cohort"), *swept])
+    words = [kinds.get(engine, Text(engine, engine)) for engine in engines]
+    how = Text(" or ".join(word.en for word in words), "或".join(word.zh for word in words))
+    lengths = [_length(shape) for shape in _lengths_told(run)]
     settings = f"{manifest.points:,} setting{'s' if manifest.points > 1 else ''}"
     paths = f"{manifest.paths_per_point:,} random path{'s' if manifest.paths_per_point > 1 else ''}"
     return Text(
-        f"{manifest.scenario_title}: {manifest.periods} settlements, {manifest.periods_per_year} a "
-        f"year ({years:.3g} years), in a market of {scenario['market_members']:,} people; "
+        f"{manifest.scenario_title}: {' or '.join(length.en for length in lengths)}, "
+        f"in a market of {scenario['market_members']:,} people; "
         f"{how.en}. {settings}, up to {paths} each.",
-        f"{manifest.scenario_title}：共 {manifest.periods} 期，每年 {manifest.periods_per_year} 期"
-        f"（{years:.3g} 年），市场规模 {scenario['market_members']:,} 人；{how.zh}。"
+        f"{manifest.scenario_title}：{'或'.join(length.zh for length in lengths)}，"
+        f"市场规模 {scenario['market_members']:,} 人；{how.zh}。"
         f"{manifest.points:,} 组参数，每组至多 {manifest.paths_per_point:,} 条随机路径。",
+    )
+
+
+def _lengths_told(run: Run) -> list[Shape]:
+    """Return shapes of different lengths: all, or where there are many the ends."""
+    distinct = {(shape.periods, shape.periods_per_year): shape for shape in run.shapes.distinct}
+    lengths = sorted(distinct.values(), key=lambda one: one.periods / one.periods_per_year)
+    return lengths if len(lengths) <= _LENGTHS_TOLD else [lengths[0], lengths[-1]]
+
+
+def _length(shape: Shape) -> Text:
+    """Return how long the paths of a shape are."""
+    years = shape.periods / shape.periods_per_year
+    return Text(
+        f"{shape.periods} settlements, {shape.periods_per_year} a year ({years:.3g} years)",
+        f"共 {shape.periods} 期，每年 {shape.periods_per_year} 期（{years:.3g} 年）",
     )
 
 
 def _plans(run: Run) -> Iterator[Text]:
     """Yield the rules of each plan, as they are where no axis changes them."""
-    plans = run.manifest.config["scenario"]["plans"]
-    for name, plan in list(plans.items())[:_PLANS_TOLD]:
+    own: Mapping[str, Any] = run.manifest.config["scenario"]["plans"]
+    plans = [("", name, plan) for name, plan in own.items()]
+    if not run.shapes.have_same_plans:
+        plans = [*_plans_by_point(run)]
+    for point, name, plan in plans[:_PLANS_TOLD]:
         steps = plan["benefit"]
         rule = RULES.get(plan["rule"], Text(plan["rule"], plan["rule"]))
         benefit = " / ".join(f"{step['benefit_yuan']:,.0f}" for step in steps)
@@ -140,10 +164,10 @@ def _plans(run: Run) -> Iterator[Text]:
         many = len(steps) > 1
         fee = f"{plan['fee_rate']:.3g}"
         yield Text(
-            f"Plan {name}: a case brings {benefit} yuan{f' from age {ages}' if many else ''}, "
-            f"after {plan['wait_periods']} waiting periods; the others pay it {rule.en}, "
-            f"with a fee of {fee} of benefits.",
-            f"计划 {name}：每例互助金 {benefit} 元{f'（自 {ages} 岁起）' if many else ''}，"
+            f"{point}Plan {name}: a case brings {benefit} yuan"
+            f"{f' from age {ages}' if many else ''}, after {plan['wait_periods']} waiting "
+            f"periods; the others pay it {rule.en}, with a fee of {fee} of benefits.",
+            f"{point}计划 {name}：每例互助金 {benefit} 元{f'（自 {ages} 岁起）' if many else ''}，"
             f"等待期 {plan['wait_periods']} 期；{rule.zh}，管理费率 {fee}。",
         )
     if len(plans) > _PLANS_TOLD:
@@ -151,18 +175,34 @@ def _plans(run: Run) -> Iterator[Text]:
         yield Text(f"And {rest} more plans.", f"另有 {rest} 个计划。")
 
 
+def _plans_by_point(run: Run) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield the plans of the first point of each set of plans: the point, name and rules."""
+    from configs.sweep import Config, scenario_at
+
+    config = Config.model_validate(run.manifest.config)
+    firsts = {shape.plans: point for point, shape in reversed([*enumerate(_each(run))])}
+    for point in sorted(firsts.values()):
+        for name, plan in scenario_at(config, point).model_dump(mode="json")["plans"].items():
+            yield f"#{point} · ", name, plan
+
+
+def _each(run: Run) -> Iterator[Shape]:
+    """Yield the shape of every point of a run by draw."""
+    return (run.shapes.at(point) for point in range(run.manifest.points))
+
+
 def _sweep(run: Run) -> Iterator[Text]:
     """Yield what was swept."""
     yield from _draws(run)
-    axes = pooled(run).manifest.axes
+    sweep = run.manifest.config.get("sweep", {})
+    axes = told_columns(pooled(run).manifest.axes, sweep)
     if not axes:
         return
-    sweep = run.manifest.config.get("sweep", {})
     design = sweep.get("design", "grid")
     how = _DESIGNS.get(
         design, Text(f"{design.replace('_', ' ')} design over", f"{design} 抽样设计：")
     )
-    told = "; ".join(f"{path}: {_values(values)}" for path, values in axes.items())
+    told = "; ".join(f"{path}: {_values(told_apart(values))}" for path, values in axes.items())
     yield Text(f"Swept, {how.en} {told}.", f"参数扫描，{how.zh}{told}。")
 
 

@@ -55,7 +55,8 @@ def means_of(found: pa.Table, points: Sequence[int]) -> dict[str, list[float | N
     """
     by_outcome: dict[str, dict[int, float]] = {name: {} for name in OUTCOMES}
     for row in found.select(["point", "outcome", "mean"]).to_pylist():
-        by_outcome[row["outcome"]][row["point"]] = row["mean"]
+        if row["outcome"] in by_outcome:
+            by_outcome[row["outcome"]][row["point"]] = row["mean"]
     means = {name: [there.get(point) for point in points] for name, there in by_outcome.items()}
     return {name: values for name, values in means.items() if len({*values} - {None}) > 1}
 

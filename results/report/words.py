@@ -71,9 +71,27 @@ TERMS: Final = {
     "cases": Text("cases", "互助案例数"),
     "benefits": Text("benefits paid (yuan)", "互助金总额（元）"),
     "all_paid": Text("every benefit paid", "互助金全部兑付"),
-    "unfunded_benefits": Text("benefits unpaid (yuan)", "未兑付互助金（元）"),
-    "uncovered_members": Text("left without cover", "失去保障的成员"),
-    "lost_deposits": Text("deposits lost (yuan)", "损失的预存款（元）"),
+    "unfunded_benefits": Text(
+        "benefits unpaid, mean over all paths (yuan)", "未兑付互助金（元，全部路径均值）"
+    ),
+    "unfunded_benefits_any": Text("some benefits unpaid", "有互助金未兑付"),
+    "unfunded_benefits_if_any": Text(
+        "benefits unpaid, if any (yuan)", "未兑付互助金（元，仅计有此情形的路径）"
+    ),
+    "uncovered_members": Text(
+        "left without cover, mean over all paths", "失去保障的成员（全部路径均值）"
+    ),
+    "uncovered_members_any": Text("members left without cover", "有成员失去保障"),
+    "uncovered_members_if_any": Text(
+        "left without cover, if any", "失去保障的成员（仅计有此情形的路径）"
+    ),
+    "lost_deposits": Text(
+        "deposits lost, mean over all paths (yuan)", "损失的预存款（元，全部路径均值）"
+    ),
+    "lost_deposits_any": Text("deposits lost", "有预存款损失"),
+    "lost_deposits_if_any": Text(
+        "deposits lost, if any (yuan)", "损失的预存款（元，仅计有此情形的路径）"
+    ),
     "cross_subsidy": Text("part moved between groups", "群体间交叉补贴占比"),
     "price_slope_max": Text("largest price slope", "最大价格斜率"),
     "platform_cash_end": Text("platform's cash at the end (yuan)", "期末平台现金（元）"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy import stats
 
 from configs.arrays import DELAY_LEFT, parameters, rounded_gamma
 from configs.load import load
@@ -38,6 +39,16 @@ def test_a_narrow_law_is_one_period_and_a_wide_one_is_cut() -> None:
     assert rounded_gamma(5.0, 0.01).argmax() == 5
     assert rounded_gamma(5.0, 0.01).max() > 1 - 1e-9
     assert len(rounded_gamma(48.0, 48.0)) == MAX_DELAY_PERIODS
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(4.0, 4.0), (8.0, 2.0), (48.0, 48.0)])
+def test_the_law_is_cut_where_the_documentation_says(mean: float, sd: float) -> None:
+    """After the first k with at most 1e-4 of the law beyond k + 1/2, at the latest after 254."""
+    law = stats.gamma((mean / sd) ** 2, scale=sd**2 / mean)
+    last = next((k for k in range(254) if law.sf(k + 0.5) <= 1e-4), 254)
+    assert len(rounded_gamma(mean, sd)) == last + 1
+    kept = np.diff([0.0, *law.cdf(np.arange(last + 1) + 0.5)])
+    np.testing.assert_allclose(rounded_gamma(mean, sd), kept / kept.sum(), rtol=1e-9, atol=1e-15)
 
 
 def test_the_law_stands_in_place_of_the_probabilities(small: Path) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from configs.shapes import Shape, Shapes
 from results.manifest import Failure, FileRecord, Manifest
 from results.places import Folder
 from results.run import Run, open_run
 from results.schema import arrow_schema, points_table
+from results.shapes import shapes_of_run
 from results.store import RunStore, create_run
 from results.summary import summarise
 
@@ -28,6 +30,12 @@ class Made:
     paths: pa.Table
     periods: pa.Table
     plans: tuple[str, ...]
+
+    @property
+    def shapes(self) -> Shapes:
+        """The shape that all points have."""
+        longest = max(self.paths["periods_run"].to_pylist())
+        return Shapes((Shape(self.plans, self.plans[:1], longest, 2),))
 
 
 def made_rows(
@@ -125,7 +133,7 @@ def a_failure(point: int, shard: int = 0) -> Failure:
 
 def compacted(store: RunStore, manifest: Manifest) -> Run:
     """Put the shards of a run together, end it, remove them and open it."""
-    files = (*store.compact(), *summarise(store, manifest.plans))
+    files = (*store.compact(), *summarise(store, shapes_of_run(manifest)))
     close(store, manifest, (*manifest.files, *files))
     store.remove_shards()
     return open_run(store.folder)
@@ -180,6 +188,6 @@ def a_run(
     )
     store.write_manifest(dataclasses.replace(manifest, files=(first,)))
     write_shards(store, rows)
-    files = [first, *summarise(store, rows.plans)]
+    files = [first, *summarise(store, rows.shapes)]
     close(store, manifest, files)
     return open_run(folder)

@@ -228,12 +228,12 @@ def test_the_summary_is_the_same_from_shards_and_from_what_became_of_them(
 ) -> None:
     made = made_rows(points=9, paths=12, plans=("main", "elder"))
     store = sharded(tmp_path, made, 4)
-    from_shards = summarise(store, made.plans)
+    from_shards = summarise(store, made.shapes)
     files = store.compact()
     assert len(files) > 2
     close(store, a_manifest(plans=made.plans), files)
     store.remove_shards()
-    assert summarise(store, made.plans, files) == from_shards
+    assert summarise(store, made.shapes, files) == from_shards
 
 
 def test_compacting_tells_how_far_it_is(tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ def test_shards_are_not_removed_before_the_manifest_names_what_became_of_them(
     close(store, a_manifest(), files)
     (tmp_path / "periods" / "notes.txt").write_text("mine")
     (tmp_path / "shards" / "notes.txt").write_text("mine")
-    summary = summarise(store, ("main",), files)
+    summary = summarise(store, made_rows().shapes, files)
     store.remove_shards()
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"manifest.json", "notes.txt"} | {

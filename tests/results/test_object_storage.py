@@ -131,7 +131,7 @@ def test_a_name_that_looks_like_a_pattern_is_a_name(bucket: str) -> None:
     store.write_manifest(a_manifest())
     write_shards(store, made, 3)
     assert len(store.finished_shards(verify=True)) == 3
-    assert len(summarise(store, made.plans)) == 1
+    assert len(summarise(store, made.shapes)) == 1
     run = compacted(store, a_manifest())
     assert run.arrow("paths").num_rows == run.polars("paths").collect().height == 10
     assert not [key for key in keys(run.folder) if "shard-0000" in key and "summary" not in key]

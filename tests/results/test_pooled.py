@@ -17,7 +17,7 @@ from results.analysis.bands import bands
 from results.analysis.comparison import Side, compare
 from results.analysis.factors import factors
 from results.analysis.leaving import lapses
-from results.analysis.outcomes import estimates
+from results.analysis.outcomes import estimates, mean_with, part_with
 from results.analysis.survival import OPEN, survival
 from results.picture import draw
 from results.pooled import PooledRun, pooled
@@ -27,7 +27,7 @@ from results.run import Run
 from results.table import show_run
 from tests.configs.conftest import SMALL
 from tests.results.crossed import squared_error
-from tests.results.synthetic import FEE, a_run, made_rows
+from tests.results.synthetic import FEE, Made, a_run, made_rows
 
 LEVEL, BURDEN = "claims.level", "motives.bargain.lapse.burden"
 DRAWN = [(0.4, 0.01, 1.0), (0.5, 0.02, 3.0), (0.6, 0.03, 2.0)]
@@ -36,7 +36,7 @@ SHARED = 5
 """Paths of a draw."""
 
 
-def a_run_over_draws(folder: Path, paths: int) -> Run:
+def a_run_over_draws(folder: Path, paths: int, made: Made | None = None) -> Run:
     """Return a run of two policies at three draws, with two points of a grid at each."""
     swept = [
         {
@@ -55,7 +55,7 @@ def a_run_over_draws(folder: Path, paths: int) -> Run:
     config = Config.model_validate({"name": "small", **yaml_text.parse(SMALL), "sweep": sweep})
     return a_run(
         folder,
-        made_rows(points=12, paths=paths),
+        made or made_rows(points=12, paths=paths),
         swept,
         config=config.model_dump(mode="json"),
         paths_per_point=paths,
@@ -115,6 +115,31 @@ def test_a_mean_is_over_draws_and_its_error_holds_what_they_share(run: Run) -> N
         # sums of 15 numbers in another order
         assert row["mean"] == pytest.approx(values.mean(), rel=1e-12)
         assert row["standard_error"] == pytest.approx(crossed_error(values), rel=1e-10)
+
+
+def test_what_only_some_paths_have_is_their_part_and_the_mean_over_these(tmp_path: Path) -> None:
+    """Three figures of 0 and amounts, of which the mean over all is the product of the others."""
+    made = made_rows(points=12, paths=SHARED)
+    amounts = [5 * (path % 3) for path in range(made.paths.num_rows)]
+    place = made.paths.schema.get_field_index("uncovered_members")
+    column = pa.array(amounts, made.paths.schema.field(place).type)
+    paths = made.paths.set_column(place, made.paths.schema.field(place), column)
+    run = a_run_over_draws(tmp_path / "rare", SHARED, dataclasses.replace(made, paths=paths))
+    name = "uncovered_members"
+    rows = estimates(pooled(run), [name, part_with(name), mean_with(name)]).to_pylist()
+    every, part, those = rows[:3]
+    table = np.array([amounts[2 * d * SHARED : (2 * d + 1) * SHARED] for d in range(3)], float)
+    assert every["mean"] == pytest.approx(table.mean(), rel=1e-12)
+    assert (part["mean"], part["paths"]) == (pytest.approx((table > 0).mean()), 3 * SHARED)
+    assert (those["mean"], those["paths"]) == (pytest.approx(table[table > 0].mean()), 10)
+    linear: npt.NDArray[np.float64] = np.where(table > 0, table - those["mean"], 0.0)
+    linear /= (table > 0).mean()
+    there = (table > 0).astype(np.float64)
+    assert part["standard_error"] == pytest.approx(crossed_error(there), rel=1e-9)
+    assert those["standard_error"] == pytest.approx(crossed_error(linear), rel=1e-9)
+    text = show_run(run, width=160)
+    assert f"{100 * part['mean']:.0f}" in text
+    assert f"±{those['standard_error']:.0f}" in text
 
 
 def test_policies_are_compared_draw_by_draw(run: Run) -> None:

@@ -29,7 +29,7 @@ def read(store: RunStore, made: Made) -> pa.Table:
     """Summarise a run and return the table."""
     import pyarrow.parquet as pq
 
-    files = summarise(store, made.plans)
+    files = summarise(store, made.shapes)
     return pa.concat_tables(
         pq.read_table(store.folder / file.path, partitioning=None) for file in files
     ).unify_dictionaries()
@@ -52,7 +52,7 @@ def values_of(made: Made, key: tuple[int, int, str, str], over: str) -> list[flo
         if (row["point"], row["period"], row["plan"]) == (point, period, plan)
     }
     paths = [row["path"] for row in made.paths.to_pylist() if row["point"] == point]
-    if over == "running":
+    if over != "all":  # no path of these runs winds down
         return [found[path] for path in paths if path in found]
     return [found.get(path, 0.0) for path in paths]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from results.run import Run, RunList, list_runs, open_run
@@ -63,10 +65,23 @@ def test_shares_of_a_year_are_over_the_paths_that_ran_it_through(run: Run) -> No
     assert error == pytest.approx(np.std(billed, ddof=1) / math.sqrt(len(billed)), rel=2e-2)
 
 
+def test_what_closures_leave_is_the_part_of_the_paths_and_the_mean_of_these(tmp_path: Path) -> None:
+    made = made_rows(points=1, paths=5)
+    place = made.paths.schema.get_field_index("uncovered_members")
+    left = pa.array([0, 0, 0, 84, 80], pa.int64())
+    paths = made.paths.set_column(place, made.paths.schema.field(place), left)
+    text = show_run(a_run(tmp_path, dataclasses.replace(made, paths=paths)), width=200)
+    below = text.split("members left")[1].splitlines()
+    # two of five paths: sqrt(0.3 / 5) is 24 %; 84 and 80 are 82, give or take sqrt(8 / 2)
+    place = next(i for i, line in enumerate(below) if line.split()[:1] == ["0"])
+    assert below[place].split()[:3] == ["0", "40", "82"]
+    assert below[place + 1].split()[:2] == ["±24", "±2"]
+
+
 def test_closures_are_counted_with_their_main_cause(run: Run) -> None:
     paths = run.pandas("paths")
     causes = paths[(paths["point"] == 0) & (paths["closure_cause"] != "none")]["closure_cause"]
-    *_, closed, _, cause = row_of(show_run(run), 0)
+    *_, closed, cause = row_of(show_run(run, width=160), 0)
     assert closed.split("±")[0] == f"{100 * len(causes) / 9:.0f}"
     assert cause in causes.mode().tolist()
 
@@ -177,9 +192,9 @@ def test_plans_and_pools_have_rows_of_their_own_where_there_are_several(tmp_path
     assert "unpaid" in text
     # no pool of the made rows is called so
     other = next(line.split() for line in text.splitlines() if line.split()[:2] == ["1", "other"])
-    assert other[2:] == ["–"] * 5
+    assert other[2:] == ["–"] * 6
 
 
 def test_one_plan_and_one_pool_have_no_tables_of_their_own(run: Run) -> None:
-    assert "unpaid" not in show_run(run)
+    assert not re.search("^point +(plan|pool)", show_run(run), re.MULTILINE)
     assert not any(line.split()[:2] == ["0", "main"] for line in show_run(run).splitlines())

@@ -80,7 +80,7 @@ def made_course(
         }
     )
     pools = paths.append_column("pool", pa.array([plan] * len(closures)))
-    return Course(paths, pools, pa.table(columns), pa.table({}), horizon, 2)
+    return Course(paths, pools, pa.table(columns), pa.table({}), (plan,), horizon, 2)
 
 
 def test_survival_falls_in_the_period_of_a_closure() -> None:

@@ -95,7 +95,7 @@ def cell(path: int, from_age: int, sex: str, members: int | None, **more: Any) -
     return {"path": path, "sex": sex, "health": "standard", **ages, "uncovered": members, **more}
 
 
-def test_who_is_left_is_the_mean_over_all_paths_open_ones_counting_none(tmp_path: Path) -> None:
+def test_who_is_left_is_the_mean_over_the_paths_that_leave_anybody(tmp_path: Path) -> None:
     """Health classes are one, padding is nobody, a band without members in a path counts zero."""
     cells = [
         cell(0, 20, "male", 4),
@@ -108,10 +108,11 @@ def test_who_is_left_is_the_mean_over_all_paths_open_ones_counting_none(tmp_path
     found = uncovered(a_run_of_cells(tmp_path, cells, [True, False, True]), [0]).to_pylist()
     young, old = found
     assert (young["from_age"], young["to_age"], young["sex"]) == (20, 29, "male")
-    assert young["mean"] == pytest.approx((6 + 0 + 3) / 3, rel=1e-15)
-    assert young["standard_error"] == pytest.approx(3 / np.sqrt(3), rel=1e-15)
-    assert (old["from_age"], old["sex"], old["closed"]) == (30, "female", 2)
-    assert old["mean"] == pytest.approx(4 / 3, rel=1e-15)
+    assert young["mean"] == pytest.approx((6 + 3) / 2, rel=1e-15)
+    # of 6 and 3 the sample's variance is 4.5, and the error sqrt(4.5 / 2)
+    assert young["standard_error"] == pytest.approx(1.5, rel=1e-15)
+    assert (old["from_age"], old["sex"], old["closed"], old["paths"]) == (30, "female", 2, 3)
+    assert old["mean"] == pytest.approx(4 / 2, rel=1e-15)
 
 
 def test_a_run_that_does_not_say_who_is_left_has_no_rows(tmp_path: Path) -> None:

@@ -33,9 +33,33 @@ def value_of(run: Run, name: str) -> list[float]:
     return [float(value) for value in values(run, name)["value"].to_pylist()]
 
 
-def test_a_share_is_told_by_year_of_the_pool_s_life(tmp_path: Path) -> None:
-    run = run_of(tmp_path, share_total=[30.0, 30.0], periods_run=[12, 18])
-    assert value_of(run, "share_a_year") == [30.0, 20.0]
+def test_a_yearly_share_counts_the_periods_until_the_closure(tmp_path: Path) -> None:
+    # the last path closes in its 12th period and winds down for another six
+    run = run_of(
+        tmp_path,
+        paths=3,
+        share_total=[30.0, 30.0, 30.0],
+        periods_run=[12, 18, 18],
+        closure_period=[None, None, 11],
+    )
+    assert value_of(run, "share_a_year") == [30.0, 20.0, 30.0]
+
+
+def test_what_only_some_paths_have_is_split_into_their_part_and_their_mean(tmp_path: Path) -> None:
+    """The mean over all, 32.8, is near no path."""
+    run = run_of(tmp_path, paths=5, uncovered_members=[0, 0, 0, 84, 80])
+    part, those = estimates(run, ["uncovered_members_any", "uncovered_members_if_any"]).to_pylist()
+    assert (part["mean"], part["paths"]) == (0.4, 5)
+    # of 0, 0, 0, 1, 1 the sample's variance is 5 / 4 x 0.4 x 0.6 = 0.3
+    assert part["standard_error"] == pytest.approx((0.3 / 5) ** 0.5, rel=1e-12)
+    assert (those["mean"], those["paths"]) == (82.0, 2)
+    assert those["standard_error"] == pytest.approx((8 / 2) ** 0.5, rel=1e-12)  # sd of 84, 80
+
+
+def test_money_of_less_than_a_fen_is_none(tmp_path: Path) -> None:
+    run = run_of(tmp_path, unfunded_benefits=[1e-9, 5.0])
+    assert value_of(run, "unfunded_benefits_any") == [0.0, 1.0]
+    assert value_of(run, "unfunded_benefits_if_any") == [5.0]
 
 
 def test_a_pool_survives_that_is_open_at_the_horizon(tmp_path: Path) -> None:

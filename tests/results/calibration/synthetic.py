@@ -49,6 +49,7 @@ def a_calibration(
         "log_evidence": -12.25,
         "exogenous": {"known": "nothing new", "scandal": "bad news in March"},
         "forecast_from": "2021-01-01",
+        "files": {},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest | changes))
     return open_calibration(folder)
