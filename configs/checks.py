@@ -178,7 +178,7 @@ def draws_location(*within: str | int) -> Location:
 
 
 def _in_file(draws: Draws | None, problem: Problem) -> Problem:
-    """Return a problem of a drawn field, or of a draw, as one of its file; others as they are."""
+    """Return a problem of a drawn field, or of a draw, as one of its file; others unchanged."""
     at, within = problem.location[:2], problem.location[2:]
     if draws is None or at != draws_location() or not within:
         return problem

@@ -1,10 +1,10 @@
 """The one reader of CSV files: as huzhu writes them, as people do, and as spreadsheets save them.
 
 UTF-8 with or without a byte order mark, cells separated by commas, any line ends. A line whose
-first cell starts with `#` is a comment, in quotes or not. Lines without any figure, cells without
-content at the end of a line, and a first line `sep=,` do not count. A cell in quotes may hold
-commas and line breaks; a line break counts as a space. The apostrophe that keeps text from being a
-formula (`configs.spreadsheet`) is taken off.
+first cell starts with `#`, in quotes or not, is a comment. Empty lines, empty cells at the end of a
+line, and a first line `sep=,` are ignored. A cell in quotes may hold commas and line breaks; a line
+break counts as a space. The apostrophe that keeps text from being a formula
+(`configs.spreadsheet`) is removed.
 """
 
 import csv
@@ -57,8 +57,8 @@ def read_csv(path: Path, shown: str) -> CsvTable:
     Returns
     -------
     CsvTable
-        The header, without cells at all if the file has no line; and the other lines, each with as
-        many cells as the header unless its own ones are more or fewer (see `misfit`).
+        The header, which has no cells if the file has no line; and the other lines. A line may
+        have more or fewer cells than the header (see `misfit`).
 
     Raises
     ------
@@ -77,7 +77,7 @@ def read_csv(path: Path, shown: str) -> CsvTable:
 
 
 def misfit(table: CsvTable, line: Line) -> str | None:
-    """Return what is wrong with the number of a line's cells, None where it is the header's."""
+    """Return what is wrong where a line has more or fewer cells than the header, None otherwise."""
     names, cells = table.header.cells, line.cells
     if len(cells) == len(names):
         return None

@@ -25,7 +25,7 @@ def read_number(text: str) -> float:
     Raises
     ------
     NumberError
-        It is none, or not finite.
+        The text is no number, or not a finite one.
     """
     if len(text) <= LONGEST and text.isascii() and is_well_grouped(text):
         try:
@@ -38,12 +38,12 @@ def read_number(text: str) -> float:
 
 
 def read_whole_number(text: str) -> int:
-    """Return the whole number that a text is; 3.0 and 1E+05, as spreadsheets write them, are some.
+    """Return the whole number that a text is; 3.0 and 1E+05, as spreadsheets write them, count.
 
     Raises
     ------
     NumberError
-        It is none.
+        The text is no whole number.
     """
     found = read_number(text)
     if not found.is_integer():
@@ -55,12 +55,12 @@ def read_whole_number(text: str) -> int:
 
 
 def is_well_grouped(text: str) -> bool:
-    """Return whether a text has no underscores, or those of digits grouped in threes."""
+    """Return whether a text has no underscores, or only such as group digits in threes."""
     return "_" not in text or _GROUPED.fullmatch(text.strip()) is not None
 
 
 def number_remedy(text: str) -> str:
-    """Return how a number that was refused is to be written, after `; `; or nothing."""
+    """Return how to write a number that was refused, after `; `; empty where it is not known."""
     text = text[:LONGEST].strip()
     if not text.isascii() and any(character.isdigit() for character in text):
         return "; write it with the digits 0 to 9"

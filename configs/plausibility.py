@@ -1,4 +1,4 @@
-"""Warnings: what a configuration may say, but hardly means.
+"""Warnings: what a configuration may say, but probably by mistake.
 
 A warning refuses nothing. It names the field, the figure, what it was compared with and the remedy.
 Each fact is reported once, however many points of a sweep share it. Checks of one scenario stand in
@@ -20,7 +20,7 @@ from configs.scenario import SEXES, Scenario
 from configs.sweep import Config, Settings, point_count, scenario_with, settings_at
 
 FACTOR: Final = 20.0
-"""A rate is implausible above so many times the highest shipped rate of its age and sex.
+"""A rate is implausible above this many times the highest shipped rate of its age and sex.
 
 The shipped tables differ by less than 3 times at any age; rates in per cent are 100 times too high,
 rates in per mille 1000 times.
@@ -97,7 +97,7 @@ def _variants(config: Config) -> Iterator[Scenario]:
 def _made(config: Config, settings: Settings) -> Iterator[Scenario]:
     try:
         yield scenario_with(config, settings)
-    except ProblemsError:  # it is no point by itself
+    except ProblemsError:  # this setting alone makes no valid scenario
         return
 
 
@@ -110,7 +110,7 @@ def _first_points(config: Config) -> Iterator[int]:
 
 
 class _Excess(NamedTuple):
-    """The rate of a table that is highest beside the shipped rates of its age and sex."""
+    """The rate of a table that exceeds the shipped rates of its age and sex by most."""
 
     sex: str
     age: int
@@ -195,7 +195,7 @@ def _by_age(table: AgeSexTable, first: int, last: int) -> Floats:
 
 
 def _band_warnings(scenario: Scenario) -> Iterator[str]:
-    """Find people whose ages lie so within their bands that the bands' mean rates are not theirs.
+    """Find people whose own ages have other rates than the means of their age bands.
 
     The cohort engine knows bands of ages alone; the expected cases of a first year without waiting
     period and lapse are compared.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from configs.scenario import Scenario
 
 SHAPING: Final = ("plans", "pools", "periods", "periods_per_year")
-"""Fields of a scenario that decide the shape of a point. A path within one of them does not."""
+"""Fields of a scenario that decide the shape of a point; fields within plans or pools do not."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Shapes:
     numbers: tuple[int, ...] = ()
 
     def at(self, point: int) -> Shape:
-        """Return the shape of a point; IndexError where points differ and there is no such one."""
+        """Return the shape of a point; IndexError where points differ and this one is not there."""
         return self.distinct[self.numbers[point] if self.numbers else 0]
 
     @cached_property

@@ -1,8 +1,8 @@
 """Text in CSV files that a spreadsheet may open: no cell becomes a formula.
 
 A spreadsheet runs a cell that begins with = + - @ (also in their full-width forms), a tab or a line
-break. Such text gets an apostrophe in front, which a spreadsheet reads as "this is text"; files of
-huzhu's are read without it. Numbers keep their sign.
+break. Such text gets an apostrophe in front, which a spreadsheet reads as "this is text"; huzhu
+removes it when it reads the file. Numbers keep their sign.
 """
 
 import re
@@ -25,7 +25,7 @@ def guarded(text: str) -> str:
 
 
 def unguarded(cell: str) -> str:
-    """Return the text that `guarded` made a cell of.
+    """Return the text from which `guarded` made a cell.
 
     >>> [unguarded(cell) for cell in ("'=1+1", "-5", "'main'", "''=1")]
     ['=1+1', '-5', "'main'", "'=1"]

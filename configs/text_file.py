@@ -11,7 +11,7 @@ SHOWN_FILES: Final = 10
 
 
 class FileError(ValueError):
-    """A file that cannot be read; the message says what was expected and the remedy, no path."""
+    """A file that cannot be read; the message has what was expected and the remedy, not the path."""
 
 
 def read_text(path: str | os.PathLike[str], most_bytes: int, kind: str, save_as: str) -> str:
@@ -22,7 +22,7 @@ def read_text(path: str | os.PathLike[str], most_bytes: int, kind: str, save_as:
     path : str or path-like
         The file.
     most_bytes : int
-        Size from which a file is refused unread.
+        Largest size; a larger file is refused.
     kind : str
         What messages expect, such as "CSV file".
     save_as : str

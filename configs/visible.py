@@ -1,8 +1,8 @@
 """Text for a terminal or a drawing: characters that would steer it are made visible.
 
-Titles and names come from files, which may be somebody else's. An escape sequence in them could
-recolour or rewrite what stands on the screen, and a mark of writing direction could reorder it. SVG
-cannot hold control characters at all.
+Titles and names come from files, which somebody else may have written. An escape sequence in them
+could recolour or rewrite what stands on the screen, and a mark of writing direction could reorder
+it. SVG cannot hold control characters at all.
 """
 
 import re

@@ -128,7 +128,7 @@ def apportion(
 
 
 def _error(pool: Cells, bill_yuan: float, method: int, charge: Float64) -> float | None:
-    """Return the largest error of the charges, yuan a member; None for an impossible bill."""
+    """Return the largest likely error of a charge, yuan a member; None for an impossible bill."""
     if method in APPROXIMATIONS:
         return float(conditional_mean.largest_error(pool, bill_yuan, method, charge))
     return 0.0 if method == conditional_mean.EXACT else None

@@ -148,7 +148,7 @@ def _carry_out(run: CalibrationPlan, cluster: Cluster | None, fresh: bool) -> st
     if not session.is_open():
         foretelling.check(run.calibration, cluster)
     with session.joined(cluster, engines) as here:
-        # of workers that others started, only now
+        # of workers that others started, the memory is not known before
         foretelling.check_memory(run.calibration, here.memory_bytes)
         with planning.held(run, fresh), tags(run.calibration.name):
             stage = here.record.stage
@@ -199,7 +199,7 @@ def _begun(file: Path) -> Step | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        screen.say(f"{file}: cannot be read ({error}); the fit begins anew")
+        screen.say(f"{file}: cannot be read ({error}); the fit starts again")
         return None
 
 

@@ -86,12 +86,12 @@ class CalibrationPlan:
         check_writable(self.folder.parent, COPIES * BYTES_A_DRAW * rows)
 
     def manifest(self) -> dict[str, Any] | None:
-        """Return what the folder says of itself; None where it says nothing.
+        """Return the folder's manifest; None where it has none.
 
         Raises
         ------
         StoreError
-            What it says cannot be read.
+            The manifest cannot be read.
         """
         file = self.folder / MANIFEST_NAME
         if not file.is_file():
@@ -121,14 +121,14 @@ def digest_of(file: Path) -> str:
 
 
 def newest_of(folder: Path, name: str) -> Path:
-    """Return the file beside the folders of one name that stands for the newest posterior."""
+    """Return the file that stands for the newest posterior of a name, beside its folders."""
     return folder.parent / f"{name}.yaml"
 
 
 def sweep_of(folder: Path, name: str) -> Path:
     """Return the file that sweeps a calibration's posterior.
 
-    The one beside its folder if that is of this calibration, otherwise the one in its folder.
+    The one beside its folder if that draws from this calibration, otherwise the one in it.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ Imports of weight stand inside the commands, so that `huzhu --help` answers at o
 which imports this module as the program's main one, does not pay for them.
 
 Exit status: 0 done; 1 internal failure; 2 bad input; 3 done but for some points, which failed;
-130 stopped by Ctrl-C; 141 nobody reads the output any more; 143 stopped by SIGTERM.
+130 stopped by Ctrl-C; 141 the reader of the output has gone; 143 stopped by SIGTERM.
 """
 
 import io
@@ -387,7 +387,7 @@ def _tell(folder: "Folder", *lines: str) -> None:
 @click.option(
     "--output",
     metavar="FILE",
-    help="Write there, all rows and columns; .csv, .json, .parquet or .txt (a table).",
+    help="Write all rows and columns to this file: .csv, .json, .parquet or .txt (a table).",
 )
 @results_option
 def query(
@@ -630,7 +630,7 @@ def _opened(run: str, results_dir: str) -> "Run":
 
 
 def _echo(message: object, nl: bool = True, err: bool = False) -> None:
-    """Print a message, parts of which may come from a file: nothing in it steers the terminal."""
+    """Print a message; parts that came from a file cannot steer the terminal."""
     click.echo(visible(str(message)), nl=nl, err=err)
 
 

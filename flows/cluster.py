@@ -116,7 +116,7 @@ def local_size(settings: Local) -> tuple[int, int]:
     Raises
     ------
     ClusterError
-        It has not the cores or the memory for so many.
+        It does not have the cores or the memory for so many.
     """
     from distributed.system import MEMORY_LIMIT
 
@@ -126,7 +126,7 @@ def local_size(settings: Local) -> tuple[int, int]:
     if workers > most:
         raise ClusterError(
             f"workers: expected at most {most} on this machine ({WORKERS_A_CORE} for each of "
-            f"{cores} usable cores, {PROCESS_BYTES / 1e6:.0f} MB for each of them), got {workers}"
+            f"{cores} usable cores, {PROCESS_BYTES / 1e6:.0f} MB for each worker), got {workers}"
         )
     own = settings.memory_bytes or machine // max(workers, cores)
     return workers, min(own, machine)
@@ -221,11 +221,11 @@ def _processes(workers: int, memory: int) -> "Iterator[Client]":
 
 @contextmanager
 def _no_main_module() -> Iterator[None]:
-    """Have the processes that the block starts not run the program's main module.
+    """Keep processes that the block starts from running the program's main module.
 
     `multiprocessing` runs it again in each of them, for functions that it may define. Workers need
-    none of it; and a script that calls `sweep` at its top would do so in every worker. A module
-    named `….__main__` is left out (`multiprocessing.spawn.prepare`).
+    none of these, and a script that calls `sweep` at its top would do so in every worker.
+    `multiprocessing.spawn.prepare` leaves out a module named `….__main__`.
     """
     main = sys.modules["__main__"]
     before = getattr(main, "__spec__", None)

@@ -28,10 +28,10 @@ DEFAULTS: Final[Mapping[str, str]] = {
 }
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-"""Hosts that no proxy can reach for us: to it they are itself."""
+"""Hosts that a proxy cannot reach for us: there they mean the proxy itself."""
 
 NO_PROXY: Final = ("no_proxy", "NO_PROXY")
-"""Both are read: by most programs the first one first."""
+"""Programs read both; most of them prefer the first."""
 
 EVERY_HOST: Final = "*"
 
@@ -117,7 +117,7 @@ def _hosts(listed: str) -> list[str]:
 
 
 def for_children() -> dict[str, str]:
-    """Return the variables of a Python process that imports what this one does, from there."""
+    """Return the variables of a Python process that imports from the same places as this one."""
     path = os.pathsep.join(folder for folder in sys.path if folder)
     return {**os.environ, **SAFE_PATH, "PYTHONPATH": path}
 
@@ -140,8 +140,8 @@ def changed(variables: Mapping[str, str]) -> Iterator[None]:
 def keep_screen_clear() -> None:
     """Have Prefect log to its server alone, unless the user has chosen a level of logging.
 
-    The command line tells progress and errors in its own words. What a log's server does not take
-    is lost without a line of its own.
+    The command line reports progress and errors itself. Log records that the server does not take
+    are lost silently.
     """
     if "PREFECT_LOGGING_LEVEL" not in os.environ:
         logging.raiseExceptions = False

@@ -82,7 +82,7 @@ def check(what: Config | Calibration, settings: Cluster | None) -> None:
     Raises
     ------
     ClusterError
-        This machine has not the memory or the cores for so many workers.
+        This machine does not have the memory or the cores for so many workers.
     CutError
         A path does not fit in a worker's memory.
     """

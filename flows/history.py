@@ -1,9 +1,9 @@
-"""The history of runs in the database of temporary servers: ended where it ended, and bounded.
+"""The history of runs in the database of temporary servers: dead runs marked, old ones removed.
 
 Every `huzhu run` without a server of the user's leaves one to three megabytes in
-`~/.huzhu/prefect/prefect.db`, its picture above all, and one that was killed stays *Running* there.
-A temporary server that ends marks such runs as crashed and keeps the latest `KEPT_RUNS`; the next
-one gives the space of the others back. Databases that the user has chosen (`PREFECT_HOME`, a
+`~/.huzhu/prefect/prefect.db`, most of it the picture. A run that was killed stays *Running* there.
+When a temporary server ends, it marks such runs as crashed and keeps the latest `KEPT_RUNS`; the
+next one gives the space of the others back. Databases that the user has chosen (`PREFECT_HOME`, a
 connection URL), and runs of deployments, are left alone.
 """
 
@@ -30,7 +30,7 @@ FREE_PAGES: Final = 2000
 """Unused pages, of 4 kB, from which on the file is made smaller, if they are half of it."""
 
 ENDED: Final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-MESSAGE: Final = "The process of this run ended without a word, or lost its server."
+MESSAGE: Final = "The process of this run was killed, or lost its server."
 
 
 def database(settings: "Settings") -> Path | None:
@@ -51,7 +51,7 @@ def database(settings: "Settings") -> Path | None:
 
 
 def abandoned(file: Path) -> tuple[UUID, ...]:
-    """Return the runs that nobody carries on, and make the file smaller where much of it is unused.
+    """Return the runs that no process carries on, and shrink the file where much of it is unused.
 
     A run that is not ended is carried on by a process with the database open, or by nobody. So none
     are returned while anybody has it open.
@@ -87,7 +87,7 @@ def _shrink(found: sqlite3.Connection) -> None:
 
 
 async def tidy(dead: Sequence[UUID]) -> None:
-    """Mark runs as crashed, and remove all but the latest ones with everything that is theirs.
+    """Mark runs as crashed, and remove all but the latest ones with all that belongs to them.
 
     Parameters
     ----------

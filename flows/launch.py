@@ -146,7 +146,7 @@ def launch_calibration(
 
 
 def _recorded(here: session.Session, flow: Callable[[], str], finish: Callable[[], str]) -> str:
-    """Run a flow; where Prefect's server was lost in the midst of it, do what is left without."""
+    """Run a flow; where it ended because Prefect's server was lost, do the rest without one."""
     try:
         return flow()
     except Exception as error:

@@ -14,7 +14,7 @@ from flows import environment
 from flows.server import ServerError
 
 ANSWER_SECONDS: Final = 4.0
-"""How long an answer of a user's server is waited for, at each attempt: there are two at most."""
+"""How long to wait for an answer of a user's server, at each of at most two attempts."""
 
 MOST_BYTES: Final = 10**6
 """What is read of an answer: one flow is far shorter."""
@@ -41,7 +41,7 @@ def _is_open(address: str) -> bool:
     Raises
     ------
     ServerError
-        The address is none, or nobody answers at it.
+        It is not an address, or nobody answers there.
     """
     _check_form(address)
     if "@" in urlsplit(address).netloc:
@@ -94,7 +94,7 @@ def check_by_client(address: str) -> None:
             get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS}) as client,
         ):
             client.read_flows(limit=1)
-    except Exception as error:  # whatever it is, flows would fail of it
+    except Exception as error:  # whatever it is, flows would fail with it too
         raise ServerError(_unusable(address, _failure(error))) from error
 
 

@@ -17,10 +17,10 @@ _LIKE_AN_OPTION: Final = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]*(=.*)?")
 
 
 class Command(click.Command):
-    """A command that takes arguments with a dash first without `--` before them."""
+    """A command whose arguments may begin with a dash, without `--` before them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the words of a command line, arguments with a dash first among them."""
+        """Parse the words of a command line, of which arguments may begin with a dash."""
         if not ctx.resilient_parsing:
             params = self.get_params(ctx)
             options = [param for param in params if isinstance(param, click.Option)]
@@ -58,7 +58,7 @@ def _arguments_last(words: Sequence[str], options: Sequence[click.Option]) -> li
 
 
 def _is_argument(word: str, by_name: Mapping[str, click.Option], runs_folder: str) -> bool:
-    """Whether a word with a dash first is an argument."""
+    """Whether a word that begins with a dash is an argument."""
     if word.partition("=")[0] in by_name:
         return False
     if not _LIKE_AN_OPTION.fullmatch(word) or os.path.lexists(word):

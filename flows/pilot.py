@@ -19,7 +19,7 @@ PILOT_POINTS = 8
 """Points of which a path is simulated, drawn at random: the mean over points is what counts."""
 
 PILOT_SECONDS = 3.0
-"""After so many of processor time no further point is begun."""
+"""No further point is begun after this many seconds of processor time."""
 
 LONG_SECONDS = 10.0
 """A path that takes longer is timed once: a busy second is a small part of it."""

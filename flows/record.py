@@ -1,4 +1,4 @@
-"""What Prefect is told of a run, for as long as its server can be reached.
+"""Prefect's record of a run, for as long as its server can be reached.
 
 A run's results are its files. When Prefect's server goes away the run goes on without it: what is
 left of it is computed and written by the same functions, and no longer recorded.
@@ -64,7 +64,7 @@ class Record:
             return None
 
     def lost_by(self, error: BaseException) -> bool:
-        """Whether an error is that Prefect's server does not answer, or fails; it is then lost."""
+        """Whether an error says that Prefect's server does not answer or fails; it is then lost."""
         from httpx import HTTPError
 
         from flows import screen  # which imports the session, which has a record

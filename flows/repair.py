@@ -1,11 +1,11 @@
-"""What a finished run or calibration promises: found whole, or made again.
+"""The files that a finished run or calibration should have: found whole, or made again.
 
 A process may be killed after its last path and before its report, and files may be lost or damaged
 later. What follows from the tables (summary, pictures, report) or from the configuration is made
-again at once, by the command that finds the rest finished. Rows of a simulation come only from
-another one: the damaged file is named, and the paths are simulated again.
+again at once, by the command that finds the rest finished. Rows of a simulation cannot be made
+from other files: the damaged file is named, and the paths are simulated again.
 
-What draws is imported where it is needed: a run that begins does not wait for it.
+Code that draws is imported where it is needed: a run that begins does not wait for it.
 """
 
 import dataclasses
@@ -27,14 +27,14 @@ INPUTS = (CONFIG_NAME, "points")
 
 
 def is_finished(run: Plan, say: Say) -> bool:
-    """Whether nothing is left to simulate; what else a complete run lacks is made again.
+    """Whether nothing is left to simulate; other files that a complete run lacks are made again.
 
     Parameters
     ----------
     run : Plan
         The run.
     say : callable
-        Told of each file that is missing or damaged, and what comes of it.
+        Called with a line for each file that is missing or damaged: what is done about it.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def is_finished(run: Plan, say: Say) -> bool:
     for entry in lost:
         say(
             f"{run.folder / entry.path}: missing or damaged; all paths are simulated again, "
-            "because its rows come from nothing else"
+            "because its rows cannot be made from other files"
         )
     if lost or (damaged and outdated(manifest.format, manifest.versions)):
         return False
@@ -106,7 +106,7 @@ def _files_again(run: Plan, manifest: Manifest, damaged: Sequence[FileRecord]) -
 
 
 def is_fitted(run: CalibrationPlan, say: Say) -> bool:
-    """Whether nothing of a calibration is left to compute; what it lacks besides is made again.
+    """Whether nothing of a calibration is left to compute; other files it lacks are made again.
 
     That is its report, its picture, and the file beside its folder that sweeps the posterior.
 
@@ -115,7 +115,7 @@ def is_fitted(run: CalibrationPlan, say: Say) -> bool:
     run : CalibrationPlan
         The calibration.
     say : callable
-        Told of each file that is missing or damaged, and what comes of it.
+        Called with a line for each file that is missing or damaged: what is done about it.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def is_fitted(run: CalibrationPlan, say: Say) -> bool:
         return False
     damaged = run.damaged(manifest)
     for file in damaged:
-        anew = "the fit begins anew" if file.name == STATE_NAME else "made again from the fit"
+        anew = "the fit starts again" if file.name == STATE_NAME else "made again from the fit"
         say(f"{file}: missing or damaged; {anew}")
     if damaged:
         return False
@@ -137,7 +137,7 @@ def is_fitted(run: CalibrationPlan, say: Say) -> bool:
 
 
 def _fit_told_again(run: CalibrationPlan, manifest: Mapping[str, Any], say: Say) -> None:
-    """Make again what tells of a fit, where it is not there or of other files."""
+    """Make again what shows a fit, where it is missing or was made from other files."""
     from results.calibration.report import (
         PICTURE_NAME,
         REPORT_NAME,

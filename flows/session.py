@@ -58,7 +58,7 @@ class Session:
     engines : tuple of str
         Those whose kernels are compiled.
     record : Record
-        What Prefect is told of the run.
+        Prefect's record of the run.
     """
 
     def __init__(

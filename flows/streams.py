@@ -67,7 +67,7 @@ def prepare() -> None:
 
     A stream that is closed reads and writes nothing. A character that the encoding of a stream
     lacks becomes a question mark; bytes of a file's name that are no text stay what they are. What
-    is ASCII, which it is where nothing else was chosen, becomes UTF-8.
+    is ASCII, the default where nothing was chosen, becomes UTF-8.
     """
     codecs.register_error("huzhu", _nearest)
     for name in _NAMES:
@@ -100,10 +100,10 @@ def _nearest(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def write_data(answer: str | bytes, form: str) -> None:
-    """Write an answer that programs read, without the loss of a character.
+    """Write an answer for programs to read, without losing a character.
 
-    Where the encoding of standard output lacks one, JSON has it escaped, and CSV is written in
-    UTF-8, of which standard error is told. A table is for people: it has a question mark.
+    Where the encoding of standard output lacks one, JSON escapes it, and CSV is written in UTF-8,
+    which a line on standard error says. A table is for people: it gets a question mark.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def write_data(answer: str | bytes, form: str) -> None:
     Raises
     ------
     OutputError
-        Nobody takes it.
+        Standard output takes no more.
     """
     if isinstance(answer, bytes):
         _write_bytes(answer)

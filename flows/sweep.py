@@ -177,7 +177,7 @@ def _carry_out(run: Plan, cluster: Cluster | None, fresh: bool, again: bool) -> 
     if not session.is_open():
         foretelling.check(run.config, settings)
     with session.joined(settings, engines(run.config)) as here:
-        # of workers that others started, only now
+        # of workers that others started, the memory is not known before
         foretelling.check_memory(run.config, here.memory_bytes)
         with planning.held(run, fresh), tags(run.config.name):
             tally = _stages(run, here, again)

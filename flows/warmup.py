@@ -34,7 +34,7 @@ TINY: Final[dict[str, Any]] = {
 SEED: Final[Any] = np.uint64(0)
 
 COMPILING_BYTES: Final = 1_500_000_000
-"""What a process needs that compiles; measured as 1.04 GB for both engines."""
+"""Memory that a process needs to compile; measured as 1.04 GB for both engines."""
 
 GIVING_WAY: Final = 10
 """Niceness of a process that others should not wait for."""
@@ -76,7 +76,7 @@ def warm_up(engines: Sequence[str] = ("cohort",)) -> float:
 
 
 def compile_apart(engines: Sequence[str] = ("cohort",)) -> float:
-    """Compile as `compile_kernels`, in a process of its own: a small worker would be ended over it.
+    """Compile as `compile_kernels`, in a process of its own: a small worker would be ended for it.
 
     Compiling takes more memory than paths do, and is not counted as the worker's. The process ends
     with the worker.
@@ -100,7 +100,7 @@ def help_compiling() -> None:
 
 
 def _helper(*engines: str) -> subprocess.Popen[bytes]:
-    """Start a process that compiles: some engines, or without any the second half of a period."""
+    """Start a process that compiles some engines, or without any the second half of a period."""
     command = [sys.executable, __file__, *engines]
     variables = environment.for_children()
     return subprocess.Popen(

@@ -177,7 +177,7 @@ def test_a_damaged_file_of_a_fit_is_named_and_made_again(
     again = huzhu("calibrate", file, "--results", tmp_path, "--workers", 2)
     assert last_line(again) == copy
     assert f"{copy / 'forecast.parquet'}: missing or damaged; made again" in again.stderr
-    assert f"{copy / STATE_NAME}: missing or damaged; the fit begins anew" in again.stderr
+    assert f"{copy / STATE_NAME}: missing or damaged; the fit starts again" in again.stderr
     for name in (*TEXTS, *(f"{table}.parquet" for table in (*TABLES, "posterior"))):
         assert (copy / name).read_bytes() == (run.folder / name).read_bytes(), name
 

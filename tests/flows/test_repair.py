@@ -121,8 +121,8 @@ def test_rows_that_are_damaged_are_named_and_simulated_again(small: Path, killed
     table.write_bytes(content[:100] + b"not what was there" + content[118:])
     assert not repair.is_finished(run, said.append)
     assert said == [
-        f"{table}: missing or damaged; all paths are simulated again, because its rows come from "
-        "nothing else"
+        f"{table}: missing or damaged; all paths are simulated again, because its rows cannot be "
+        "made from other files"
     ]
 
 
