@@ -11,7 +11,7 @@ SHOWN_FILES: Final = 10
 
 
 class FileError(ValueError):
-    """A file that cannot be read; the message has what was expected and the remedy, not the path."""
+    """A file that cannot be read; the message has what was expected and a remedy, not the path."""
 
 
 def read_text(path: str | os.PathLike[str], most_bytes: int, kind: str, save_as: str) -> str:

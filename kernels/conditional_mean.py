@@ -50,7 +50,7 @@ BETWEEN = 5
 ROUNDING = 1e-12
 # Bills are rounded to the fen: sums of losses this close to the total, in yuan, are the total.
 HALF_FEN = 0.005
-# In a pool that pays less than this many times as much for its smallest case, nearer ones.
+# Where the smallest case pays little, only sums within this part of what it pays.
 PART_OF_CASE = 0.25
 
 # Limits of the work for one total: some 20 ms each.
@@ -189,7 +189,7 @@ def set_extremes(cells: Cells, least: Float64, most: Float64) -> tuple[float, fl
 
 @kernel
 def share_by_conditional_mean(cells: Cells, total: float, contribution: Float64) -> int:
-    """Charge everybody what they should be expected to have cost, once S is known: E[X | S].
+    """Charge every member their expected cost once S is known: E[X | S].
 
     A total outside the range of possible sums is split like the end of the range; one between
     possible sums is shared at the saddle point.
@@ -275,7 +275,7 @@ def largest_error(cells: Cells, total: float, method: int, contribution: Float64
     """Estimate how far the charges of an approximation may be from E[X | S = total], at most.
 
     An approximation takes all bills near the total together. Which kinds had the cases may still
-    depend on the very fen of the total, the more so the fewer losses of the kinds add up to it: if
+    depend on the exact fen of the total, the more so the fewer losses of the kinds add up to it: if
     n do, the loss L of a kind, given S, is known to about sd(L) / sqrt(n) from the bills nearby.
     All likely losses together spread over 2 sqrt(pi) standard deviations of S. The saddle point
     adds a relative 1 / cases^2.

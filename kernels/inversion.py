@@ -22,7 +22,7 @@ MOST_FREQUENCIES = 2**16
 NEGLIGIBLE = 46.5
 # Squared modulus given to a zero of a characteristic function, so that it can be divided out.
 ZERO = 1e-60
-# How far the contributions may miss the total, relative to it, before they are not believed.
+# How far the contributions may miss the total, relative to it, before they are rejected.
 MISS = 1e-9
 NO_MASS = 1e-30
 

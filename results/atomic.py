@@ -62,7 +62,7 @@ def nearest_folder(folder: Path) -> Path:
     Raises
     ------
     StoreError
-        It cannot be made: a file is in the way, say.
+        It cannot be made, for example because a file is in the way.
     """
     for above in (folder, *folder.parents):
         try:
@@ -139,7 +139,7 @@ def check_output(file: Path | str, *endings: str) -> None:
     file : path
         The file.
     *endings : str
-        What its name may end in, in capitals or not; without any, in whatever it likes.
+        What its name may end in, in capitals or not; without any, every name will do.
 
     Raises
     ------

@@ -65,7 +65,7 @@ class PooledRun(Run):
 
     @cached_property
     def shapes(self) -> Shapes:
-        """Plans, pools and length of each pooled point: of its draws, the longest."""
+        """Plans, pools and length of each pooled point; its length is that of its longest draw."""
         by_draw = self.planned_shapes
         if not by_draw.numbers:
             return by_draw

@@ -248,8 +248,8 @@ TABLES: Final = {
                     "price_slope",
                     REAL,
                     "yuan per yuan",
-                    "dAC/dP, signed: change of the mean cost of those who stay, by yuan that every "
-                    "share of a year is dearer; 0 where all payers cost or react alike",
+                    "dAC/dP, signed: change of the mean cost of those who stay, per yuan that "
+                    "every share of a year is dearer; 0 where all payers cost or react alike",
                 ),
                 Column("news", REAL, "1", "level of bad news, 0 when quiet"),
                 Column("shock", REAL, "1", "common shock to incidence, 1 on average"),

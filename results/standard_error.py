@@ -27,19 +27,20 @@ table with gaps (failed points, `stop_when`, paths without a value) the squared 
 each variance times the squared weights that the mean gives its effects. Gaps are taken as unrelated
 to the values.
 
-The degrees of freedom are Satterthwaite's (1946), of the two parts that the draws and the paths
-make known with K - 1 and P - 1, and not fewer than the smaller of these.
+The degrees of freedom are Satterthwaite's (1946): the part of the squared error that is learnt from
+the draws has K - 1, the part learnt from the paths P - 1. They are not fewer than the smaller of
+these.
 
-The mean over those paths alone that have something (a loss, a closure) is the ratio of two means
-over all paths: of the amount, and of whether there is any. Its error is that of the mean of
-(value - ratio) / part, nothing where a path has none (Woodruff 1971, "A simple method for
-approximating the variance of a complicated estimate", Journal of the American Statistical
-Association 66, 411-414), which is 0 for a single path that has any. So its square is multiplied by
-m / (m - 1) * (M - 1) / M, with the m of M draws that have any, or of M paths where that is more: of
-independent paths this gives sd / sqrt(m), of those that have any.
+Some means are over only those paths that have something (a loss, a closure). Such a mean is the
+ratio of two means over all paths: of the amount, and of whether there is any. Its error is that of
+the mean of (value - ratio) / part, which is 0 for a path that has none (Woodruff 1971, "A simple
+method for approximating the variance of a complicated estimate", Journal of the American
+Statistical Association 66, 411-414). Where only one path has any, that error is 0. So its square is
+multiplied by m / (m - 1) * (M - 1) / M, where m of M draws have any, or m of M paths where that
+gives more. For independent paths this is sd / sqrt(m) over those that have any.
 
-There is no error of one path or one draw, nor where several draws share no more than one path: what
-they share cannot be told from the mean.
+There is no error for one path or one draw, nor where several draws share a single path: the effect
+of what they share cannot be separated from the mean.
 """
 
 from __future__ import annotations

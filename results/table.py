@@ -238,8 +238,8 @@ def _parts(run: Run, points: Sequence[int]) -> list[Table]:
 def _left_table(run: Run, points: Sequence[int]) -> Iterator[Table]:
     """Yield what closures leave behind by point, unless they leave nothing.
 
-    A mean over all paths would be near no path, as most have nothing: it is the part of the paths
-    with any, and the mean over these.
+    Most paths have nothing, so a mean over all would be close to none of them. Shown are the part
+    of the paths that have any, and the mean over these.
     """
     names = {name: (part_with(name), mean_with(name)) for name in _LEFT}
     found = {
@@ -494,7 +494,7 @@ def _error(run: PooledRun) -> str:
     """Return what ± is in a run over draws, or why there is none."""
     paths = run.paths_together
     if run.draws < 2:
-        return "One draw has no\nstandard error of a mean over draws."
+        return "With one draw,\nthere is no standard error of a mean over draws."
     if not run.is_common:
         return (
             "± is the standard\nerror of the mean over the draws, each with random numbers of its "

@@ -9,8 +9,8 @@ Where draws are pooled (`results.pooled`), settings are compared path by path wi
 the differences form a table of draws by paths: their mean and its error are those of
 `results.standard_error`, draws counting alike. Against a run without draws, path i at every draw is
 compared with its path i. With other random numbers on both sides the errors of the sides are put
-together as Welch's are; that both may have had the same draws is then not made use of, so that the
-interval is rather too wide than too narrow.
+together as Welch's are; this does not use that both may have the same draws, so the interval is
+rather too wide than too narrow.
 """
 
 from __future__ import annotations

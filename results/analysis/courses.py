@@ -263,7 +263,7 @@ def differences(changed: Mapping[str, Values], base: Mapping[str, Values]) -> di
     """Return the mean differences of outcomes, changed less base, on the paths that both have.
 
     Path by path, so that what a path's weather does to both falls out where they share a seed. An
-    outcome that only some paths have is left out: other paths have it on either side.
+    outcome that only some paths have is left out: on each side different paths have it.
     """
     found = {}
     only_some = {mean_with(name) for name in RARE}

@@ -160,10 +160,10 @@ OUTCOMES: Final = {
 """The outcomes of a path, by name and in their order."""
 
 RARE: Final = ("uncovered_members", "unfunded_benefits", "lost_deposits")
-"""Outcomes that are nothing on most paths, mostly those that stay open, and large on the others.
+"""Outcomes that are 0 on most paths (those whose pool stays open, mainly), large on the others.
 
-Their mean over all paths is near no path. They are shown as two figures: the part of the paths with
-any, and the mean over these.
+Their mean over all paths is close to no path. They are shown as two figures: the part of the paths
+with any, and the mean over these.
 """
 
 

@@ -1,13 +1,13 @@
 """Which points no other beats: those on the front of several outcomes at once.
 
 A point beats another where it is at least as good in every outcome and better in one; equal points
-do not beat each other. How sure a point's place on the front is comes from drawing paths anew, with
-replacement, the same paths at every point: so differences between points keep the precision that
-common draws give them, and of independent draws nothing is assumed that is not so. Where draws of a
-posterior are pooled, draws are drawn anew, and with common random numbers paths as well, apart from
-them: the pigeonhole bootstrap (Owen 2007, "The pigeonhole bootstrap", Annals of Applied Statistics
-1, 386-411), which errs on the side of too much spread. Of a single path that all draws share it
-shows the draws' part alone.
+do not beat each other. How sure a point's place on the front is comes from resampling paths with
+replacement, the same paths at every point. So differences between points keep the precision that
+common random numbers give them; this is also right where random numbers are independent. Where
+draws of a posterior are pooled, draws are resampled, and with common random numbers paths as well,
+independently of the draws: the pigeonhole bootstrap (Owen 2007, "The pigeonhole bootstrap", Annals
+of Applied Statistics 1, 386-411), which errs on the side of too much spread. Where all draws share
+a single path, it shows only the spread that comes from the draws.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def pareto(
     points : sequence of int, optional
         Points to compare; all without it.
     resamples : int
-        How often paths are drawn anew for `probability`, ≥ 1.
+        How often paths are resampled for `probability`, ≥ 1.
 
     Returns
     -------

@@ -115,14 +115,14 @@ def _at_a_glance(
 ) -> Section:
     """Return what every point came to, with its Monte-Carlo error."""
     means = Text(
-        "Means over the paths of a setting, each ± its standard error: what another run with other "
-        "random numbers would move it by.",
+        "Means over the paths of a setting, each ± its standard error: how much another run with "
+        "other random numbers would change it.",
         "各参数组合的路径均值 ± 标准误（即更换随机数时数值的波动幅度）。",
     )
     if isinstance(run, PooledRun):
         means = Text(
             f"Means over the {run.draws:,} draws of {run.sample} and their paths, each ± its "
-            "standard error: what as many other draws and paths would move it by.",
+            "standard error: how much as many other draws and paths would change it.",
             f"样本 {run.sample} 的 {run.draws:,} 次抽取及其路径的均值 ± 标准误"
             "（即换用同样多的其他抽取与路径时数值的波动幅度）。",
         )
@@ -164,7 +164,7 @@ def _outcomes_table(
             "A click on a heading sorts by it; outcomes that are 0 everywhere are left out. What "
             "only some paths have is given as the part of the paths that have any, and as the mean "
             "over these.",
-            "点击表头可排序；各点均为零的指标不列出。仅部分路径出现的指标分为两列："
+            "点击表头可排序；各点均为零的指标不列出。只在部分路径上出现的指标分为两列："
             "出现该情形的路径占比，以及这些路径的均值。",
         ),
         headings,
@@ -270,7 +270,7 @@ def _if_any(rows: Mapping[str, Mapping[str, Any]], outcome: str, unit: Text) -> 
     return Text(
         f"on {100 * share:.1f}{around} % of the paths: {amount} {unit.en} on average over these, "
         f"at most {those['q95']:,.0f} on 95 % of these",
-        f"{100 * share:.1f}{around} % 的路径，这些路径平均 {amount} {unit.zh}"
+        f"占 {100 * share:.1f}{around} % 的路径，这些路径平均 {amount} {unit.zh}"
         f"（其中 95% 不超过 {those['q95']:,.0f}）",
     )
 

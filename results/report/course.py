@@ -41,11 +41,11 @@ def over_time(run: Run, points: Points) -> Figure:
         Text(
             "Line: median over the paths; dark band: middle half; light band: 5–95 %. The share is "
             "over the paths whose pool is open: it ends with the closure, as nobody is covered "
-            "while a pool winds down. Claims and members are over all paths, a pool that has ended "
-            "counting none. Drag over the lowest strip to choose the years; point at a year for "
-            "its figures.",
+            "while a pool winds down. Claims and members are over all paths, where a pool that has "
+            "ended counts as 0. Drag over the lowest strip to choose the years; point at a year "
+            "for its figures.",
             "线为各路径中位数，深色带为中间 50%，浅色带为 5–95%。分摊仅计互助池尚未关闭的路径"
-            "（清算期内无人受保障，不计入）；互助人数与成员数计全部路径（已终止的互助池计零）。"
+            "（清算期内无人受保障，不计入）；互助人数与成员数计入全部路径（已终止的互助池计为零）。"
             "在最下方拖动可选择年份，指向某年可查看数值。",
         ),
         found,
@@ -213,7 +213,7 @@ def endings(run: Run, points: Points) -> Figure:
             "Part of the paths on which the pool is open (grey) after each period, and closed by "
             "cause above it; each step is one period wide. Dashed: 95 % interval of the open part. "
             "A market of several pools is open while one of them is.",
-            "每期末仍在运行的路径占比（灰），其上为按原因关闭的占比；每级宽一期。"
+            "每期末仍在运行的路径占比（灰），其上为按原因关闭的占比；每级台阶对应一期。"
             "虚线为运行占比的 95% 区间。"
             "多池市场在至少一池运行时视为运行中。",
         ),
@@ -248,10 +248,10 @@ def left_uncovered(run: Run, points: Points) -> Iterator[Figure]:
         "uncovered",
         Text("Who is left without cover", "谁会失去保障"),
         Text(
-            "Members of the pool as it closes, by age and sex: mean over the paths on which a "
+            "Members of the pool when it closes, by age and sex: mean over the paths on which a "
             "closure leaves anybody without cover, with its 95 % interval. The part of the paths "
             "on which it does is in the table of outcomes.",
-            "关闭时的成员，按年龄与性别：仅计因关闭而有成员失去保障的路径的均值及其 95% 区间；"
+            "关闭时的成员，按年龄与性别：只对因关闭而有成员失去保障的路径取均值，并附 95% 区间；"
             "此类路径的占比见结果一览表。",
         ),
         _with_bounds(_with_ages(found)),

@@ -226,7 +226,7 @@ def _errors(run: PooledRun) -> Text:
     paths = run.paths_together
     if run.draws < 2:
         return Text(
-            "One draw has no standard error of a mean over draws.", "只有一次抽取，无法给出标准误。"
+            "With one draw, no standard error can be given.", "只有一次抽取，无法给出标准误。"
         )
     if not run.is_common:
         return Text(
@@ -236,15 +236,16 @@ def _errors(run: PooledRun) -> Text:
         )
     if paths < 2:
         return Text(
-            "All draws share one path of random numbers, so that how far it moves a mean is not "
-            "known and no standard error is given: sweep.paths of 2 or more gives one.",
+            "All draws share one path of random numbers. How far it moves a mean is not known, so "
+            "no standard error is given; set sweep.paths to 2 or more to get one.",
             "各次抽取共用同一条随机数路径，其影响无法估计，故不给出标准误；"
-            "将 sweep.paths 设为 2 以上即可给出。",
+            "将 sweep.paths 设为 2 或更大即可给出。",
         )
     return Text(
-        f"Standard errors and intervals hold both what the draws leave open and what the {paths:,} "
-        "paths of random numbers do, which all draws share.",
-        f"标准误与区间同时包含抽取的不确定性与各次抽取共用的 {paths:,} 条随机数路径的影响。",
+        f"Standard errors and intervals cover both the draws and the {paths:,} paths of random "
+        "numbers that all draws share.",
+        f"标准误与区间既包含各次抽取之间的差异，也包含各次抽取共用的 {paths:,} 条随机数路径"
+        "的影响。",
     )
 
 
