@@ -236,8 +236,8 @@ def _subtitle(run: Run, chosen: Sequence[int], points: int) -> list[str]:
     )
     lines = [
         plan + (reading if manifest.paths_per_point > 1 else f"One path{each}."),
-        "Share over the paths whose pool is open; members over all paths, where a pool that has "
-        "ended counts as 0.",
+        "Share over the paths whose pool is open; members over all, a pool that has ended "
+        "counting none.",
     ]
     if isinstance(run, PooledRun):
         lines.append(f"Paths of {run.draws} draws of {run.sample} together.")
