@@ -147,7 +147,7 @@ def test_the_same_files_again_are_found_finished(
 def test_what_a_fit_promises_is_made_again(
     file: Path, results: Path, run: CalibrationRun, huzhu: Huzhu
 ) -> None:
-    """Killed between its manifest and its report, or later bereft of what it printed."""
+    """Killed between its manifest and its report, or without files that it had made."""
     newest = results / f"{run.manifest['name']}.yaml"
     promised = (run.folder / "report.html", run.folder / "bands.svg", newest)
     before = [one.read_bytes() for one in promised]
