@@ -3,8 +3,9 @@
 Imports of weight stand inside the commands, so that `huzhu --help` answers at once and a worker,
 which imports this module as the program's main one, does not pay for them.
 
-Exit status: 0 done; 1 internal failure; 2 bad input; 3 done but for some points, which failed;
-130 stopped by Ctrl-C; 141 the reader of the output has gone; 143 stopped by SIGTERM.
+Exit status: 0 done; 1 internal failure; 2 bad input, or a disk, cluster or server that cannot be
+used; 3 done but for some points, which failed; 130 stopped by Ctrl-C; 141 the reader of the output
+has gone; 143 stopped by SIGTERM.
 """
 
 import io

@@ -76,8 +76,8 @@ class Charges:
             return None
         if self.method in ("lattice", "saddle_point"):
             return (
-                f"{self.rule} is approximate: it takes bills near this one together. A charge may "
-                f"be off by up to {self.error:.2g} yuan (two standard deviations)."
+                f"{self.rule} is approximate: it counts nearby bills as the same bill. A charge "
+                f"may be off by up to {self.error:.2g} yuan (two standard deviations)."
             )
         least, most = (f"{yuan:,.2f} yuan" for yuan in self.possible_yuan)
         why, shown = {

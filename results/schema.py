@@ -243,7 +243,7 @@ TABLES: Final = {
                 Column("operating", REAL, "yuan", "paid by the platform to operate"),
                 Column("share", REAL, "yuan per payer", "what one payer owes for this period"),
                 Column("expectation", REAL, "yuan per payer", "share that members think normal"),
-                Column("expected_cost", REAL, "yuan per payer", "mean expected cost of a payer"),
+                Column("expected_cost", REAL, "yuan per payer", "mean expected cost, fee included"),
                 Column(
                     "price_slope",
                     REAL,

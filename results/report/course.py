@@ -37,7 +37,7 @@ def over_time(run: Run, points: Points) -> Figure:
     found, choices = _with_choices(run, points, found)
     return Figure(
         "over_time",
-        Text("Share, claims and members over time", "分摊、互助人数与成员数"),
+        Text("Share, claims and members over time", "分摊、互助案例数与成员数"),
         Text(
             "Line: median over the paths; dark band: middle half; light band: 5–95 %. The share is "
             "over the paths whose pool is open: it ends with the closure, as nobody is covered "
@@ -45,7 +45,7 @@ def over_time(run: Run, points: Points) -> Figure:
             "ended counts as 0. Drag over the lowest strip to choose the years; point at a year "
             "for its figures.",
             "线为各路径中位数，深色带为中间 50%，浅色带为 5–95%。分摊仅计互助池尚未关闭的路径"
-            "（清算期内无人受保障，不计入）；互助人数与成员数计入全部路径（已终止的互助池计为零）。"
+            "（清算期内无人受保障，不计入）；互助案例数与成员数计入全部路径（已终止的互助池计为零）。"
             "在最下方拖动可选择年份，指向某年可查看数值。",
         ),
         found,

@@ -162,7 +162,7 @@ TERMS: Final = {
 
 _OF_A_PERIOD: Final = {
     "share": Text("share of a period (yuan)", "每期分摊（元）"),
-    "cases": Text("cases of a period", "每期互助人数"),
+    "cases": Text("cases of a period", "每期互助案例数"),
 }
 """Titles of quantities over time, where they are not those of the whole."""
 

@@ -256,7 +256,7 @@ def test_an_approximation_stands_beside_its_error_in_every_format(
     file.write_text("\n".join(["cell,members,probability,benefit_yuan", *lines]))
     arguments = (file, "--bill", 300_100_000, "--fee", 0.5, "--rule", "conditional_mean")
     text = by_command(capsys, *arguments)
-    assert "conditional_mean is approximate: it takes bills near this one together." in text
+    assert "conditional_mean is approximate: it counts nearby bills as the same bill." in text
     assert cli.carry_out(["apportion", *map(str, arguments), "--format", "json"]) == 0
     out, err = capsys.readouterr()
     record = json.loads(out)["charges"][0]
