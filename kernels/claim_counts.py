@@ -144,8 +144,8 @@ def tilt_kinds(cells: Cells, kinds: Kinds, theta: float) -> None:
 
 
 @inlined_kernel
-def bound_cases(cells: Cells, kinds: Kinds, limit: float) -> float:
-    """Fill in how many cases each kind can have had, and give the work of counting them.
+def bound_cases(cells: Cells, kinds: Kinds, limit: float) -> tuple[float, float]:
+    """Fill in how many cases each kind can have had; give their mean and the work of counting.
 
     Parameters
     ----------
@@ -155,7 +155,8 @@ def bound_cases(cells: Cells, kinds: Kinds, limit: float) -> float:
 
     Returns
     -------
-    float64, steps of adding up the cases of all cells
+    (cases, steps) : float64, cases of all kinds under the tilt, on average; steps of adding up the
+        cases of all cells
     """
     smallest = math.inf
     for category in range(cells.severity.size):
@@ -171,7 +172,9 @@ def bound_cases(cells: Cells, kinds: Kinds, limit: float) -> float:
         reach[slot] = min(count, expected + DEVIATIONS * math.sqrt(expected) + BEYOND)
         mean[kinds.kind[slot]] += expected
         members[kinds.kind[slot]] += count
+    cases = 0.0
     for kind in range(kinds.benefit.size):
+        cases += mean[kind]
         likely = mean[kind] + DEVIATIONS * math.sqrt(mean[kind]) + BEYOND
         possible = min(members[kind], limit / (smallest * kinds.benefit[kind]))
         kinds.most[kind] = int(min(possible, likely))
@@ -179,7 +182,7 @@ def bound_cases(cells: Cells, kinds: Kinds, limit: float) -> float:
     for slot in range(kinds.kind.size):
         most = float(kinds.most[kinds.kind[slot]])
         steps += (most + 1.0) * (min(most, reach[slot]) + 1.0)
-    return steps
+    return cases, steps
 
 
 @kernel

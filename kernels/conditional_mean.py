@@ -8,7 +8,8 @@ The methods, in the order in which they are tried:
     inversion    exact: benefits on a lattice that has few enough points for the number of cells
     counts       exact: all numbers of cases that add up to S, whatever the benefits
     lattice      counts again, losses moved to a lattice: bills near S stand for S
-    saddle point an approximation for many cases, of a relative error of about 1 / cases^2
+    saddle point an approximation for many cases, of a relative error of about 1 / cases^2; it comes
+                 before counts where the law of S is smooth
 """
 
 import math
@@ -26,7 +27,12 @@ from kernels.claim_counts import (
     tilt_kinds,
 )
 from kernels.compiling import inlined_kernel, kernel
-from kernels.inversion import FEN_PER_YUAN, conditional_mean_by_inversion, set_steps
+from kernels.inversion import (
+    FEN_PER_YUAN,
+    conditional_mean_by_inversion,
+    is_smooth,
+    set_steps,
+)
 from kernels.outcomes import (
     MOST_OUTCOMES,
     Outcomes,
@@ -53,6 +59,8 @@ HALF_FEN = 0.005
 # Where the smallest case pays little, only sums within this part of what it pays.
 PART_OF_CASE = 0.25
 
+# From so many cases on, where the law of S is smooth, the saddle point is near enough, and cheap.
+MANY_CASES = 32.0
 # Limits of the work for one total: some 20 ms each.
 MOST_COUNTS = 2**20
 MOST_STEPS = 2**23
@@ -125,17 +133,19 @@ def conditional_mean_by_counts(
 
     Returns
     -------
-    EXACT; LATTICE; BETWEEN where no losses add up to the total; SADDLE_POINT where all this would
-    be too much work
+    EXACT; LATTICE; BETWEEN where no losses add up to the total; SADDLE_POINT where that is near
+    enough, or all this would be too much work
     """
     kinds = find_kinds(cells)
     tilt_kinds(cells, kinds, theta)
     tolerance = min(HALF_FEN, PART_OF_CASE * smallest_case(cells, kinds)) + ROUNDING * total
-    steps = bound_cases(cells, kinds, total + tolerance)
+    cases, steps = bound_cases(cells, kinds, total + tolerance)
     size = 1
     for most in kinds.most:
         size = max(size, most + 1)
     if steps > MOST_STEPS or kinds.kind.size * size > MOST_COUNTS:
+        return SADDLE_POINT
+    if cases >= MANY_CASES and is_smooth(cells, total, theta):
         return SADDLE_POINT
     counts = CaseCounts(
         np.empty((kinds.benefit.size, size), np.float64),
@@ -277,8 +287,8 @@ def largest_error(cells: Cells, total: float, method: int, contribution: Float64
     An approximation takes all bills near the total together. Which kinds had the cases may still
     depend on the exact fen of the total, the more so the fewer losses of the kinds add up to it: if
     n do, the loss L of a kind, given S, is known to about sd(L) / sqrt(n) from the bills nearby.
-    All likely losses together spread over 2 sqrt(pi) standard deviations of S. The saddle point
-    adds a relative 1 / cases^2.
+    All likely losses together spread over 2 sqrt(pi) standard deviations of S. Nothing of it is
+    left where the law of S is smooth. The saddle point adds a relative 1 / cases^2.
 
     Parameters
     ----------
@@ -294,12 +304,15 @@ def largest_error(cells: Cells, total: float, method: int, contribution: Float64
     kinds = find_kinds(cells)
     tilted = np.empty((cells.count.size, cells.severity.size), np.float64)
     mean = np.empty(cells.count.size, np.float64)
-    _, variance = tilt(cells, saddle_point(cells, total), tilted, mean)
+    theta = saddle_point(cells, total)
+    _, variance = tilt(cells, theta, tilted, mean)
     losses = np.empty((kinds.benefit.size, 2), np.float64)
     likely = likely_losses(cells, kinds, tilted, losses)
     steps = np.empty((cells.count.size, cells.severity.size), np.int64)
     unit = max(1, set_steps(cells, steps)) / FEN_PER_YUAN
     matching = math.exp(likely) * unit / (2.0 * math.sqrt(math.pi * variance))
+    if is_smooth(cells, total, theta):
+        matching = math.inf
     cases = 0.0
     for number in kinds.severity.reshape(-1):
         cases += number

@@ -25,6 +25,10 @@ ZERO = 1e-60
 # How far the contributions may miss the total, relative to it, before they are rejected.
 MISS = 1e-9
 NO_MASS = 1e-30
+# A characteristic function is below exp(-46) beyond so many radians over the standard deviation,
+# where the law is a smooth hump; what it has there, relative to the hump, is how far it is not.
+HUMP = 9.6
+SIDE_LOBES = 1e-4
 
 
 @kernel
@@ -262,3 +266,50 @@ def conditional_mean_by_inversion(
         return False
     split_in_proportion(cells.count, contribution, total, contribution)
     return True
+
+
+@kernel
+def is_smooth(cells: Cells, total: float, theta: float) -> bool:
+    """Whether the law of S is one smooth hump on a lattice that the total is on.
+
+    Between neighbouring points of the lattice the law, and E[X | S] with it, then changes little,
+    as it does where claims are many and benefits have a large common divisor. The saddle point
+    is near both.
+
+    Parameters
+    ----------
+    cells : Cells
+    total : float64, yuan
+    theta : float64, per yuan, of `saddle_point`
+    """
+    steps = np.empty((cells.count.size, cells.severity.size), np.int64)
+    tilted = np.empty((cells.count.size, cells.severity.size), np.float64)
+    mean = np.empty(cells.count.size, np.float64)
+    unit = set_steps(cells, steps) / FEN_PER_YUAN
+    if unit == 0.0 or nearest_whole(total / unit) < 0:
+        return False
+    _, variance = tilt(cells, theta, tilted, mean)
+    merged = np.empty(steps.size, np.int64)
+    decay = np.empty(steps.size, np.float64)
+    sorts = merge_steps(cells.count, steps, tilted, merged, decay)
+    largest = 0
+    for sort in range(sorts):
+        largest = max(largest, merged[sort])
+    deviation = math.sqrt(variance) / unit
+    size = 12.0 * deviation + 30.0 * largest
+    if size > MOST_FREQUENCIES:
+        return False
+    frequencies = 2 * int(0.5 * size) + 3
+    turn = 2.0 * math.pi / frequencies
+    hump = 0.5
+    lobes = 0.0
+    for frequency in range(1, (frequencies + 1) // 2):
+        damping = 0.0
+        for sort in range(sorts):
+            half = 0.5 * turn * (frequency * merged[sort] % frequencies)
+            damping += decay[sort] * 2.0 * math.sin(half) ** 2
+        if turn * frequency * deviation <= HUMP:
+            hump += math.exp(-damping)
+        else:
+            lobes += math.exp(-damping)
+    return lobes <= SIDE_LOBES * hump

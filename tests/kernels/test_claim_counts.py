@@ -72,7 +72,8 @@ def test_a_kind_has_no_more_cases_than_members_money_or_chance_allow() -> None:
     pool = cells([4, 10**6, 1, 10**9], [0.5, 0.5, 1.0, 1e-9], [10.0, 5.0, 5.0, 0.01])
     kinds = find_kinds(pool)
     tilt_kinds(pool, kinds, 0.0)
-    steps = bound_cases(pool, kinds, 100.0)
+    cases, steps = bound_cases(pool, kinds, 100.0)
+    assert cases == pytest.approx(4 * 0.5 + 10**6 * 0.5 + 1 + 1, rel=1e-9)
     # 4 members; 100 yuan / 5; one case expected: 1 + 12 + 30
     assert list(kinds.most) == [4, 20, 43]
     assert steps == 5 * 5 + 21 * 21 + 21 * 2 + 44 * 44

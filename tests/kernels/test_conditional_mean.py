@@ -24,10 +24,13 @@ from kernels.saddle_point import saddle_point
 from tests import oracles_sharing as oracles
 from tests.kernels.sharers import (
     INVERSION,
+    MEAN,
     RULES,
+    UNIT,
     Array,
     at_saddle_point,
     cells,
+    exact,
     firsts,
     share,
     small_pool,
@@ -322,10 +325,25 @@ def test_where_sums_are_too_many_they_are_matched_on_a_lattice() -> None:
     assert got == pytest.approx(total / 45, rel=0.02)
 
 
+def test_many_cells_with_a_smooth_law_are_shared_at_the_saddle_point() -> None:
+    # 100 cases of two ages, in so many cells that inversion would take too long
+    ages = np.repeat([0, 1], 1000)
+    count, probability, benefit = np.array([[40, 20], [0.00175, 0.0015], [1e5, 3e5]])[:, ages]
+    pool = cells(list(count), list(probability), list(benefit))
+    method, got = shared(pool, MEAN * UNIT)
+    assert method == SADDLE_POINT
+    error = largest_error(pool, MEAN * UNIT, method, got)
+    assert error == pytest.approx(got.max() / 100**2, rel=1e-3)
+    assert abs(got[[0, -1]] - exact(round(MEAN))).max() <= error
+
+
 def test_where_outcomes_are_too_many_the_saddle_point_answers() -> None:
     pool = cells([10**6] * 3, [1e-4] * 3, [50_021.0, 30_011.0, 20_003.0], {1.0: 0.5, 0.7: 0.5})
-    method, _ = shared(pool, a_bill(pool, 1))
+    total = a_bill(pool, 1)
+    method, charge = shared(pool, total)
     assert method == SADDLE_POINT
+    # odd amounts: a bill known to the fen tells much more than the saddle point does
+    assert largest_error(pool, total, method, charge) > 0.05 * charge.max()
 
 
 def test_a_pool_with_too_many_cases_to_count_is_shared_at_the_saddle_point() -> None:

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from kernels.inversion import set_factor
+from kernels.inversion import is_smooth, set_factor
 from kernels.saddle_point import saddle_point
 from tests import oracles_sharing as oracles
 from tests.kernels.sharers import INVERSION, ROUNDING, UNIT, away, cells, exact, inverted, two_ages
@@ -83,3 +83,20 @@ def test_what_is_on_no_small_lattice_is_not_inverted(benefit: list[float], total
 def test_many_cells_with_many_frequencies_are_not_inverted() -> None:
     pool = cells([1000] * 100, [0.01] * 100, [1000.0 + cell for cell in range(100)])
     assert not inverted(pool, 1_049_500.0, saddle_point(pool, 1_049_500.0))[0]
+
+
+@pytest.mark.parametrize(
+    ("benefit", "total", "smooth"),
+    [
+        ([100_000.0, 300_000.0], 16_000_000.0, True),
+        ([100_000.0, 300_000.0], 16_050_000.0, False),  # between two points
+        ([100_000.001, 300_000.0], 16_000_000.0, False),  # not in whole fen
+        ([100_001.0, 300_000.0], 16_000_000.0, False),  # more frequencies than there may be
+        ([100.0, 151.0], 16_000.0, False),  # whose claims are the second ones can be told
+    ],
+)
+def test_a_law_of_many_cases_on_a_coarse_lattice_is_smooth(
+    benefit: list[float], total: float, smooth: bool
+) -> None:
+    pool = cells([40_000, 20_000], [0.00175, 0.0015], benefit)
+    assert is_smooth(pool, total, saddle_point(pool, total)) == smooth
