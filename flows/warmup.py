@@ -112,20 +112,22 @@ def compile_second_half() -> None:
     """Compile what comes last in a period, for another process that compiles from the start.
 
     A path's kernels are compiled one after another, in the order of a period. While one process
-    does so, another that begins at the bill and the lapses leaves them in the cache for the first
-    to find: on two cores a cold start takes two thirds of the time.
+    does so, another that begins at the sharing of a bill and at the lapses leaves them in the cache
+    for it: on two cores a cold start takes two thirds of the time.
     """
     from flows import simulation
-    from kernels import apportion, events, lapse, payment, platform
+    from kernels import events, lapse, payment, platform, sharing
+    from kernels.cells import Cells
     from kernels.dtypes import PERIOD_ROW
     from kernels.state import new_state
 
+    # in the order in which the first process comes to them; the rest of a bill is its own
+    yuan, people = np.ones(1), np.ones(1, np.int64)
+    cells = Cells(people, 0.5 * yuan, yuan, yuan, 0 * people, yuan, yuan, yuan)
+    sharing.contributions(sharing.CONDITIONAL_MEAN, cells, 0.0, 0.5, np.empty(1))
     parameters = simulation.parameters(Scenario.model_validate(TINY))
     state = new_state(parameters)
     rows = np.zeros((1, 1), PERIOD_ROW)
-    # in the order in which the first process comes to them
-    apportion.settle(parameters, state, rows[0, 0], 0, 0.0)
-    apportion.give_first_bills(parameters, state, rows[0, 0], 0, 0.0)
     payment.collect(parameters, state, SEED, 0, 0, 0, 0.0)
     lapse.price_slope(parameters, state, 0)
     lapse.lapse_members(parameters, state, SEED, 0, 0, 0)
