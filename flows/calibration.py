@@ -23,11 +23,17 @@ from configs.calibration import (
     names,
 )
 from configs.load import ConfigError
-from flows.fitting import CONFIG_NAME
 from flows.plan import COPIES, DIGITS, versions
 from results.atomic import StoreError
 from results.places import place
-from results.store import MANIFEST_NAME, RunStore, check_writable, create_run, set_aside
+from results.store import (
+    CONFIG_NAME,
+    MANIFEST_NAME,
+    RunStore,
+    check_writable,
+    create_run,
+    set_aside,
+)
 
 CALIBRATIONS_DIR: Final = "results/calibrations"
 """Folder of all calibrations unless another is named, relative to the working directory."""

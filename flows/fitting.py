@@ -26,8 +26,8 @@ from flows import simulation
 from flows.shard import check_code
 from flows.simulation import PathError
 from kernels.published import window_sums
+from results.store import CONFIG_NAME
 
-CONFIG_NAME = "config.yaml"
 COLUMNS = {
     "members": "members",
     "payers": "payers",

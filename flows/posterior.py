@@ -44,6 +44,7 @@ from results.analysis import posterior as analysis
 from results.analysis.forecasts import scores
 from results.atomic import write_whole
 from results.calibration.tables import write
+from results.store import CONFIG_NAME
 
 SAMPLE_NAME: Final = "posterior.csv"
 DRAWS_OF_A_SWEEP: Final = 200
@@ -248,7 +249,7 @@ def _check_past(run: CalibrationPlan, world: str, said: Floats, figures: Floats)
     ]
     if not np.array_equal(np.stack(again, axis=1), figures):
         raise ConfigError(
-            f"{run.folder / fitting.CONFIG_NAME}: forecast.worlds.{world}: expected fields that "
+            f"{run.folder / CONFIG_NAME}: forecast.worlds.{world}: expected fields that "
             f"change nothing up to the cut-off {run.calibration.until}, got such that do; begin "
             "their schedules after it"
         )
